@@ -1,0 +1,284 @@
+"""The values that the rooms hand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from uvcall.errors import ContractBroken, Placed
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Provider(StrEnum):
+    """A carrier that uvcall can place calls through."""
+
+    TELNYX = "telnyx"
+    TWILIO = "twilio"
+    PLIVO = "plivo"
+
+
+class Outcome(StrEnum):
+    """How a command ended, as in the record's `outcome`. Exit codes: `core.outcome`."""
+
+    COMPLETED = "completed"
+    ACCEPTED = "accepted"
+    INTERNAL_ERROR = "internal_error"
+    USAGE = "usage"
+    POLICY_REFUSED = "policy_refused"
+    AUTH_ERROR = "auth_error"
+    PROVIDER_REFUSED = "provider_refused"
+    CONFIG_ERROR = "config_error"
+    LOCAL_ERROR = "local_error"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    FAILED = "failed"
+    VOICEMAIL = "voicemail"
+    REJECTED = "rejected"
+    SILENT = "silent"
+    AGENT_FAILED = "agent_failed"
+    MAX_DURATION = "max_duration"
+    UNKNOWN = "unknown"
+    UNOBSERVED = "unobserved"
+    TEMPORARY = "temporary"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A credential. `str()` and `repr()` show its last four characters at most; `reveal()` gives it."""
+
+    value: str
+
+    def reveal(self) -> str:
+        """Return the credential itself, for the one place that sends it."""
+        return self.value
+
+    def __str__(self) -> str:
+        return f"set (…{self.value[-4:]})" if len(self.value) >= 12 else "set"
+
+    def __repr__(self) -> str:
+        return f"Secret({self})"
+
+
+LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class JoinUrl:
+    """The bearer URL under which the carrier's media stream meets the agent. Never printed, never logged."""
+
+    value: str
+
+    def reveal(self) -> str:
+        """Return the URL itself, for the one place that sends it."""
+        return self.value
+
+    def __str__(self) -> str:
+        return "[join URL]"
+
+    def __repr__(self) -> str:
+        return "JoinUrl([join URL])"
+
+
+def parse_join_url(text: object, *, loopback: bool = False) -> JoinUrl:
+    """Accept a join URL only where Ultravox would host it.
+
+    Args:
+        text: What the vendor's answer, or the user, gave.
+        loopback: True when the Ultravox base URL is itself loopback; only then may the URL be `ws` to loopback.
+
+    Raises:
+        ContractBroken: It is not an absolute `wss` URL of `ultravox.ai`, or has user info, a port, spaces, controls
+            or a backslash. The message never holds the URL.
+    """
+    problem = "is missing" if not text else "is not a string"
+    if isinstance(text, str) and text:
+        problem = _join_url_problem(text, loopback=loopback)
+    if problem:
+        raise ContractBroken(
+            f"the join URL {problem}",
+            hint="a join URL looks like wss://voice.ultravox.ai/calls/…; nobody was called",
+            peer="ultravox",
+        )
+    return JoinUrl(str(text))
+
+
+def _join_url_problem(text: str, *, loopback: bool) -> str:
+    if len(text) > 2048:
+        return "is longer than 2,048 characters"
+    if not text.isascii() or any(c <= " " or c == "\x7f" or c in "\\\"<>^`{|}" for c in text):
+        return "holds characters that no URL may hold"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "cannot be parsed"
+    if "@" in parts.netloc:
+        return "holds user information"
+    if parts.fragment:
+        return "holds a fragment"
+    if loopback and host in LOOPBACK_HOSTS:
+        return "" if parts.scheme in {"ws", "wss"} else "is not a ws or wss URL"
+    if parts.scheme != "wss":
+        return "is not a wss URL"
+    if host != "ultravox.ai" and not host.endswith(".ultravox.ai"):
+        return "leads to a host that is not ultravox.ai"
+    if port not in {None, 443}:
+        return "names a port other than 443"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How the carrier streams the call's audio to the agent and back.
+
+    `None` means the carrier's recipe as Ultravox documents it.
+    https://docs.ultravox.ai/telephony/telephony-platforms
+    """
+
+    codec: str | None = None  #: Telnyx: L16, PCMU, PCMA. Plivo: L16, PCMU. Twilio: mu-law, nothing to choose
+    track: str | None = None  #: Telnyx only: inbound_track, both_tracks
+    target_legs: str | None = None  #: Telnyx only: opposite, self, both
+
+
+@dataclass(frozen=True, slots=True)
+class LegOrder:
+    """What a carrier needs to place one phone leg. Durations are whole seconds."""
+
+    to: str
+    from_: str
+    attempt_id: str  #: a UUID; travels to the vendors so that the leg can be found again
+    ring_timeout_s: int
+    time_limit_s: int
+    join_url: JoinUrl | None = None  #: Telnyx and Twilio: inline
+    answer_url: str | None = None  #: Plivo: where it fetches the XML
+    machine_url: str | None = None  #: Plivo: where it reports an answering machine
+    detect_machine: bool = False
+    hang_up_on_machine: bool = False
+    stream: StreamOptions = StreamOptions()
+    options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)  #: `--carrier-option`, passed on as is
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedCall:
+    """A phone leg that the carrier says exists."""
+
+    provider: Provider
+    carrier_call_id: str  #: what the carrier's own console shows
+    ids: Mapping[str, str] = field(default_factory=lambda: NOTHING)  #: the carrier's further ids by its own names
+
+
+class LegState(StrEnum):
+    """Where a phone leg is in its life."""
+
+    QUEUED = "queued"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ENDED = "ended"
+
+
+class Cause(StrEnum):
+    """Why a phone leg ended, in one vocabulary for all carriers."""
+
+    NORMAL = "normal"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    MACHINE = "machine"
+    TIME_LIMIT = "time_limit"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LegStatus:
+    """What the carrier says of a leg now.
+
+    `cause` is set when the leg has ended; `Cause.UNKNOWN` there means "ended, the reason not (yet) told".
+    """
+
+    state: LegState
+    cause: Cause | None = None
+    raw: str = ""  #: the carrier's own words, verbatim, for the record's `end_reason`
+    answered: bool = False  #: it was answered at some time, even when it has ended since
+    machine: bool | None = None  #: True: an answering machine; None: not asked or not known yet
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration_s: float | None = None  #: seconds of conversation, as the carrier counts them
+    ids: Mapping[str, str] = field(default_factory=lambda: NOTHING)  #: ids learned only now (Plivo's CallUUID)
+    cost: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UltravoxCall:
+    """An Ultravox call as the API shows it."""
+
+    call_id: str
+    created_at: datetime | None = None
+    joined_at: datetime | None = None
+    ended_at: datetime | None = None
+    end_reason: str | None = None  #: unjoined, hangup, agent_hangup, timeout, connection_error, system_error
+    metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedCall:
+    """The answer to a Create Call: the id, and the join URL unless Ultravox dials by itself."""
+
+    call_id: str
+    join_url: JoinUrl | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the transcript. `at_s` counts from the agent's joining."""
+
+    role: Literal["user", "agent"]
+    text: str
+    at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The record's `error`."""
+
+    code: str
+    message: str
+    hint: str = ""
+    retryable: bool = False
+    vendor_code: str | None = None
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """What `dial` knows at its end; `as_json` in `core.outcome` gives the contract's object."""
+
+    outcome: Outcome
+    exit_code: int
+    placed: Placed
+    provider: str
+    to: str
+    from_: str
+    attempt_id: str | None = None
+    ultravox_call_id: str | None = None
+    carrier_call_id: str | None = None
+    created_at: datetime | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration_s: float | None = None
+    end_reason: str | None = None
+    transcript: tuple[Line, ...] = ()
+    recording: str | None = None
+    cost: str | None = None
+    error: Failure | None = None
+    next: str | None = None
+    retry_safe: bool = False
+    carrier_ids: Mapping[str, str] = field(default_factory=lambda: NOTHING)
