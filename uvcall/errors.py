@@ -12,8 +12,9 @@
     ├── Temporary          75   nothing was placed; the same command may be run again
     └── Interrupted   130/143   a signal ended the command
 
-What a failed *create* means for the phone is read from the class alone: `FateUnknown` may ring, everything else
-does not. `Temporary` covers both "not sent" and "refused for now" (429); `ProviderRefused` and `AuthError` are refusals.
+What a failed *create* means for the phone is read from the class alone: `FateUnknown` may ring, everything
+else does not. `Temporary` covers both "not sent" and "refused for now" (429); `ProviderRefused` and `AuthError`
+are refusals.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ class LocalError(UvcallError):
 
 
 class FateUnknown(UvcallError):
-    """A request that may have placed a call was sent, and its answer is not known. Never send it again."""
+    """A request that may have placed a call was sent and its answer is not known. Never send it again."""
 
     code = "unknown"
     exit_code = 20

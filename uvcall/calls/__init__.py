@@ -1,0 +1,1 @@
+"""Use cases: the order of things, silent. They print nothing and know no terminal."""

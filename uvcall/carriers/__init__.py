@@ -87,4 +87,4 @@ class Carrier(Protocol):
 
 def carrier(provider: Provider) -> Carrier:
     """Return the carrier's module; its SDK is imported only by `load` or `connect`."""
-    return cast(Carrier, import_module(f"uvcall.carriers.{provider.value}"))
+    return cast("Carrier", import_module(f"uvcall.carriers.{provider.value}"))

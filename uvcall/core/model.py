@@ -112,7 +112,7 @@ def parse_join_url(text: object, *, loopback: bool = False) -> JoinUrl:
 def _join_url_problem(text: str, *, loopback: bool) -> str:
     if len(text) > 2048:
         return "is longer than 2,048 characters"
-    if not text.isascii() or any(c <= " " or c == "\x7f" or c in "\\\"<>^`{|}" for c in text):
+    if not text.isascii() or any(c <= " " or c == "\x7f" or c in '\\"<>^`{|}' for c in text):
         return "holds characters that no URL may hold"
     try:
         parts = urlsplit(text)
@@ -162,7 +162,9 @@ class LegOrder:
     detect_machine: bool = False
     hang_up_on_machine: bool = False
     stream: StreamOptions = StreamOptions()
-    options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)  #: `--carrier-option`, passed on as is
+    options: Mapping[str, Any] = field(
+        default_factory=lambda: NOTHING
+    )  #: `--carrier-option`, passed on as is
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,9 @@ class PlacedCall:
 
     provider: Provider
     carrier_call_id: str  #: what the carrier's own console shows
-    ids: Mapping[str, str] = field(default_factory=lambda: NOTHING)  #: the carrier's further ids by its own names
+    ids: Mapping[str, str] = field(
+        default_factory=lambda: NOTHING
+    )  #: the carrier's further ids by its own names
 
 
 class LegState(StrEnum):
@@ -212,7 +216,9 @@ class LegStatus:
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     duration_s: float | None = None  #: seconds of conversation, as the carrier counts them
-    ids: Mapping[str, str] = field(default_factory=lambda: NOTHING)  #: ids learned only now (Plivo's CallUUID)
+    ids: Mapping[str, str] = field(
+        default_factory=lambda: NOTHING
+    )  #: ids learned only now (Plivo's CallUUID)
     cost: str | None = None
 
 

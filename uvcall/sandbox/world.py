@@ -93,7 +93,8 @@ class StreamSpec:
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
     """How a media stream ended: `agent` (it closed the socket), `leg` (the call ended), `refused` (the handshake
-    failed), `broken` (the socket was lost)."""
+    failed), `broken` (the socket was lost).
+    """
 
     how: str
     detail: str = ""
