@@ -88,6 +88,7 @@ class StreamSpec:
     bidirectional: bool = True  #: False: what the agent sends is not played (Telnyx mp3 mode, one-way streams)
     parameters: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)  #: of the WebSocket handshake (signatures)
+    opened: Callable[[], None] | None = None  #: called once, when the agent's side has accepted the handshake
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +101,21 @@ class StreamEnd:
     detail: str = ""
 
 
+class PlacementRefused(Exception):
+    """What the carrier says when it does not place a leg that Ultravox asked for."""
+
+
 class Phones(Protocol):
     """The phone network as Ultravox reaches it when it dials by itself (`medium.*.outgoing`)."""
 
     async def originate(
         self, provider: Provider, *, to: str, from_: str, join_url: str, parameters: Mapping[str, Any]
     ) -> Leg:
-        """Place a leg as the carrier's API would for Ultravox's imported credentials."""
+        """Place a leg as the carrier's API would for Ultravox's imported credentials.
+
+        Raises:
+            PlacementRefused: The carrier's API would answer with an error; nothing was placed.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +144,8 @@ class World:
     base_url: str = ""  #: `http://127.0.0.1:PORT`, known once the server listens
     legs: dict[str, Leg] = field(default_factory=dict)
     phones: Phones | None = None
+    hang_up: Callable[[Leg, Cause, str], None] | None = None
+    """Ends a leg, once, with a cause and a source (`callee`, …): what the callee does when it puts the phone down."""
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     on_reset: list[Callable[[], None]] = field(default_factory=list)
 
