@@ -14,18 +14,28 @@ E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _FORM: Final = "a number looks like +12025550100: a plus sign, the country code, ASCII digits only"
 _PUNCTUATION: Final = re.compile(r"[\s().\-/·_]+")
 _LONGEST_QUOTE: Final = 40
+_LONGEST_SHORT_CODE: Final = 6
+_NANP: Final = re.compile(r"\+1([0-9]{3})([0-9]{3})[0-9]{4}")
 
 
 class Facts(NamedTuple):
-    """What the numbering plans say of a number. https://github.com/google/libphonenumber"""
+    """What the numbering plans of the world say of a number.
+
+    https://github.com/google/libphonenumber
+    """
 
     region: str | None  #: ISO 3166-1 alpha-2; None for satellite and other numbers of no country
     kind: str  #: `mobile`, `fixed_line`, `premium_rate`, …, `unknown`
     valid: bool  #: its range is in use
     possible: str  #: `possible`, `too_short`, `too_long`, `invalid_length`, `local_only`, `invalid_country`
     zones: tuple[str, ...]  #: IANA time zones that the number may lie in; empty when unknown
-    emergency: bool  #: someone in its country would reach the emergency services by its national part
+    emergency: bool  #: its national part is, or for a number out of use begins with, an emergency number
     short: bool  #: its national part is a short code of its country
+
+
+_NOBODYS: Final = Facts(
+    None, "unknown", valid=False, possible="invalid_country", zones=(), emergency=False, short=False
+)
 
 
 def is_e164(text: str) -> bool:
@@ -70,13 +80,11 @@ def suggest(text: str, *, home: str | None = None) -> str | None:
 
 
 def mask(number: str) -> str:
-    """Return the number with its last four digits hidden: `+1 202 555 ••••`, `+44 20 794 ••••`-like."""
-    digits = number.lstrip("+")
+    """Return the number with its last four digits hidden: `+1 202 555 ••••`, `+4420794 ••••`."""
     if not is_e164(number):
         return "••••"
-    if digits.startswith("1") and len(digits) == 11:
-        return f"+1 {digits[1:4]} {digits[4:7]} ••••"
-    return f"+{digits[:-4]} ••••"
+    american = _NANP.fullmatch(number)
+    return f"+1 {american[1]} {american[2]} ••••" if american else f"{number[:-4]} ••••"
 
 
 def facts(number: str) -> Facts:
@@ -87,24 +95,25 @@ def facts(number: str) -> Facts:
     try:
         parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException:
-        return Facts(None, "unknown", False, "invalid_country", (), False, False)
+        return _NOBODYS
     names = {value: name.lower() for name, value in vars(PhoneNumberType).items() if name.isupper()}
     reasons = {value: name.lower() for name, value in vars(ValidationResult).items() if name.isupper()}
     reason = reasons[phonenumbers.is_possible_number_with_reason(parsed)]
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(parsed.country_code, ())
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(parsed.country_code or 0, ())
     region = phonenumbers.region_code_for_number(parsed) or (regions[0] if len(regions) == 1 else None)
     national = phonenumbers.national_significant_number(parsed)
     zones = tuple(zone for zone in timezone.time_zones_for_number(parsed) if zone != "Etc/Unknown")
+    valid = phonenumbers.is_valid_number(parsed)
+    # A number in use is never an emergency number: Paris begins with 15 behind +33, which is SAMU without it.
+    reaches = () if valid else (each for each in regions if each != "001")
     return Facts(
         region=None if region == "001" else region,
         kind=names[phonenumbers.number_type(parsed)],
-        valid=phonenumbers.is_valid_number(parsed),
+        valid=valid,
         possible="possible" if reason in {"is_possible", "is_possible_local_only"} else reason,
         zones=zones,
-        emergency=any(
-            shortnumberinfo.is_emergency_number(national, each) for each in regions if each != "001"
-        ),
-        short=len(national) <= 6 and shortnumberinfo.is_possible_short_number(parsed),
+        emergency=any(shortnumberinfo.connects_to_emergency_number(national, each) for each in reaches),
+        short=len(national) <= _LONGEST_SHORT_CODE and shortnumberinfo.is_possible_short_number(parsed),
     )
 
 
@@ -112,14 +121,10 @@ def _ascii(text: str) -> str:
     """Replace every digit, dash and plus of any script by its ASCII form; drop marks that cannot be seen."""
     visible = (char for char in text if unicodedata.category(char) != "Cf")
     folded = "".join(
-        str(unicodedata.digit(char))
-        if unicodedata.digit(char, None) is not None and char.isdecimal()
-        else char
+        str(unicodedata.digit(char)) if unicodedata.digit(char, None) is not None and char.isdecimal() else char
         for char in visible
     )
-    return unicodedata.normalize(
-        "NFKC", "".join("-" if unicodedata.category(c) == "Pd" else c for c in folded)
-    )
+    return unicodedata.normalize("NFKC", "".join("-" if unicodedata.category(c) == "Pd" else c for c in folded))
 
 
 def _national(digits: str, home: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The kinds of settings: one function each, from what a flag, a variable or a TOML file gave to a typed value.
+"""The kinds of settings: one function each, from what a flag, a variable or a file gave to a typed value.
 
 Each raises `ValueError` with the right form in its text, and never quotes a secret.
 """
@@ -34,13 +34,14 @@ _BOOLS: Final = {
     "0": False,
 }
 _BREAKS: Final = frozenset("\r\n")
+_LONGEST_QUOTE: Final = 40
 
 
-class SecretMalformed(ValueError):
+class SecretError(ValueError):
     """A secret that no HTTP header may carry. The text says what is wrong with it, never what it is."""
 
 
-def _text(value: object, key: Key) -> str:
+def _text(value: object, _: Key) -> str:
     text = _string(value)
     if "\x00" in text:
         raise ValueError("holds a NUL character")
@@ -49,48 +50,48 @@ def _text(value: object, key: Key) -> str:
     return text
 
 
-def _secret(value: object, key: Key) -> Secret:
+def _secret(value: object, _: Key) -> Secret:
     text = value.reveal() if isinstance(value, Secret) else value
     if not isinstance(text, str):
-        raise SecretMalformed("is not a text")
+        raise SecretError("is not a text")
     if _BREAKS & set(text):
-        raise SecretMalformed("holds a line break; copy the key again, without what surrounds it")
+        raise SecretError("holds a line break; copy the key again, without what surrounds it")
     if not text.isascii() or any(char <= " " or char == "\x7f" for char in text):
-        raise SecretMalformed("holds a blank or a character that is not ASCII; copy the key again")
+        raise SecretError("holds a blank or a character that is not ASCII; copy the key again")
     if len(text) > _LONGEST_SECRET:
-        raise SecretMalformed(f"is longer than {_LONGEST_SECRET} characters; that is not a key")
+        raise SecretError(f"is longer than {_LONGEST_SECRET} characters; that is not a key")
     return Secret(text)
 
 
-def _token(value: object, key: Key) -> str:
+def _token(value: object, _: Key) -> str:
     text = _string(value)
     if not _TOKEN.fullmatch(text):
         raise ValueError("must be up to 512 ASCII characters without blanks")
     return text
 
 
-def _ident(value: object, key: Key) -> str:
+def _ident(value: object, _: Key) -> str:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _string(value)
     if not _IDENT.fullmatch(text):
         raise ValueError("must be up to 128 ASCII letters, digits, dots, colons, dashes and underscores")
     return text
 
 
-def _phone(value: object, key: Key) -> str:
+def _phone(value: object, _: Key) -> str:
     text = _string(value)
     if not is_e164(text):
         raise ValueError(f"{_quoted(text)} is not an E.164 number such as +12025550100")
     return text
 
 
-def _url(value: object, key: Key) -> str:
+def _url(value: object, _: Key) -> str:
     text = _string(value)
     try:
         parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
-        host = None
-    if not text.isascii() or not host or any(char <= " " or char in '\\"<>^`{|}\x7f' for char in text):
+        host, port = None, None
+    if not text.isascii() or not host or port == 0 or any(char <= " " or char in '\\"<>^`{|}\x7f' for char in text):
         raise ValueError("is not a URL such as https://example.com")
     if "@" in parts.netloc or parts.query or parts.fragment or "?" in text or "#" in text:
         raise ValueError("must be a URL without user information, query and fragment")
@@ -128,7 +129,7 @@ def _int(value: object, key: Key) -> int:
     return number
 
 
-def _bool(value: object, key: Key) -> bool:
+def _bool(value: object, _: Key) -> bool:
     if isinstance(value, bool):
         return value
     known = _BOOLS.get(value.lower()) if isinstance(value, str) else None
@@ -137,10 +138,10 @@ def _bool(value: object, key: Key) -> bool:
     return known
 
 
-def _window(value: object, key: Key) -> str:
+def _window(value: object, _: Key) -> str:
     text = _string(value)
-    start, _, end = text.partition("-")
-    if not _WINDOW.fullmatch(text) or start >= end:
+    start, dash, end = text.partition("-")
+    if not _WINDOW.fullmatch(text) or not dash or start >= end:
         raise ValueError(f"{_quoted(text)} is not a part of a day such as 09:00-20:00")
     return text
 
@@ -149,7 +150,7 @@ def _phones(value: object, key: Key) -> tuple[str, ...]:
     return tuple(_phone(item, key) for item in _items(value))
 
 
-def _countries(value: object, key: Key) -> tuple[str, ...]:
+def _countries(value: object, _: Key) -> tuple[str, ...]:
     codes = tuple(_string(item) for item in _items(value))
     for code in codes:
         if not _COUNTRY.fullmatch(code):
@@ -173,7 +174,7 @@ def _string(value: object) -> str:
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return ascii(text if len(text) <= 40 else text[:40] + "…")
+    return ascii(text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "...")
 
 
 KINDS: Final[Mapping[str, Callable[[object, Key], Any]]] = {

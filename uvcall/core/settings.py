@@ -1,7 +1,8 @@
 """Every setting: its name, where it may come from, and its value with its source.
 
-Flag → environment → profile → file → default. A value is checked when it is asked for, so that a broken setting of one
-carrier does not stop a command that has no use for it; a *name* that does not exist is refused at once.
+Flag → environment → profile → file → default. A value is checked when it is asked for, so that a broken
+setting of one carrier does not stop a command that has no use for it; a *name* that does not exist is refused
+at once.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from uvcall.core.model import NOTHING, Secret
-from uvcall.core.setting_kinds import KINDS, SecretMalformed
+from uvcall.core.setting_kinds import KINDS, SecretError
 from uvcall.errors import AuthError, ConfigError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A setting. `kind` names its type in `setting_kinds.KINDS`; `low` and `high` bound numbers and seconds."""
+    """A setting. `kind` is a name in `setting_kinds.KINDS`; `low` and `high` bound numbers and seconds."""
 
     name: str
     kind: str = "text"
@@ -45,23 +46,29 @@ _FOUR_HOURS: Final = 14_400
 
 _KEYS: Final = (
     Key("provider", "choice", help="carrier to use", choices=("telnyx", "twilio", "plivo")),
-    Key("ultravox.api_key", "secret", help="Ultravox API key", vendor_env=("ULTRAVOX_API_KEY",), credential=True),
+    Key("ultravox.api_key", "secret", help="Ultravox API key",
+        vendor_env=("ULTRAVOX_API_KEY",), credential=True),
     Key("ultravox.base_url", "url", "https://api.ultravox.ai", "where the Ultravox API is"),
     Key("telnyx.api_key", "secret", help="Telnyx API key", vendor_env=("TELNYX_API_KEY",), credential=True),
-    Key("telnyx.public_key", "token", help="key that Telnyx signs webhooks with", vendor_env=("TELNYX_PUBLIC_KEY",)),
+    Key("telnyx.public_key", "token", help="key that checks Telnyx's webhooks",
+        vendor_env=("TELNYX_PUBLIC_KEY",)),
     Key("telnyx.connection_id", "ident", help="Voice API application (connection) that places the calls"),
     Key("telnyx.from", "phone", help="caller number at Telnyx"),
     Key("telnyx.base_url", "url", "https://api.telnyx.com/v2", "where the Telnyx API is"),
     Key("telnyx.stream_track", "choice", "both_tracks", "which audio Telnyx streams to the agent",
         choices=("both_tracks", "inbound_track")),
     Key("telnyx.codec", "choice", "L16", "codec of the Telnyx stream", choices=("L16", "PCMU", "PCMA")),
-    Key("telnyx.target_legs", "choice", "opposite", "which legs hear the agent", choices=("opposite", "self", "both")),
-    Key("twilio.account_sid", "ident", help="Twilio account SID", vendor_env=("TWILIO_ACCOUNT_SID",), credential=True),
-    Key("twilio.auth_token", "secret", help="Twilio auth token", vendor_env=("TWILIO_AUTH_TOKEN",), credential=True),
+    Key("telnyx.target_legs", "choice", "opposite", "which legs hear the agent",
+        choices=("opposite", "self", "both")),
+    Key("twilio.account_sid", "ident", help="Twilio account SID",
+        vendor_env=("TWILIO_ACCOUNT_SID",), credential=True),
+    Key("twilio.auth_token", "secret", help="Twilio auth token",
+        vendor_env=("TWILIO_AUTH_TOKEN",), credential=True),
     Key("twilio.from", "phone", help="caller number at Twilio"),
     Key("twilio.base_url", "url", "https://api.twilio.com", "where the Twilio API is"),
     Key("plivo.auth_id", "ident", help="Plivo auth ID", vendor_env=("PLIVO_AUTH_ID",), credential=True),
-    Key("plivo.auth_token", "secret", help="Plivo auth token", vendor_env=("PLIVO_AUTH_TOKEN",), credential=True),
+    Key("plivo.auth_token", "secret", help="Plivo auth token",
+        vendor_env=("PLIVO_AUTH_TOKEN",), credential=True),
     Key("plivo.from", "phone", help="caller number at Plivo"),
     Key("plivo.codec", "choice", "L16", "codec of the Plivo stream", choices=("L16", "PCMU")),
     Key("plivo.answer_url", "url", help="public URL that reaches the answer port of this machine"),
@@ -100,6 +107,8 @@ _OTHER_VARIABLES: Final = frozenset({"UVCALL_CONFIG", "UVCALL_STATE_DIR", "UVCAL
 #: In the file, in place of a secret that lies in the operating system's keyring; the entry's name follows.
 KEYRING_MARK: Final = "keyring:"
 
+_LONGEST_NAME: Final = 60
+
 DEFAULT: Final = "default"
 UNSET: Final = "unset"
 
@@ -115,7 +124,7 @@ class Settings:
         """Return the value by its kind, or None when it is unset.
 
         Raises:
-            ConfigError: The value cannot be read; UsageError when a flag gave it, AuthError for a malformed secret.
+            ConfigError: The value is not of its kind; UsageError when a flag gave it, AuthError for a secret.
         """
         key = SCHEMA[name]
         found = self.raw.get(name)
@@ -126,7 +135,7 @@ class Settings:
             if key.secret:
                 value = self._secret(value)
             return KINDS[key.kind](value, key)
-        except SecretMalformed as error:
+        except SecretError as error:
             raise AuthError(f"{name} ({source}) {error}", hint=_how_to_set(key)) from error
         except ValueError as error:
             if source.startswith("-"):
@@ -138,6 +147,8 @@ class Settings:
         value = self.get(name)
         if value is None:
             return ""
+        if isinstance(value, bool):
+            return "true" if value else "false"
         return ",".join(value) if isinstance(value, tuple) else str(value)
 
     def require(self, name: str, why: str = "") -> Any:
@@ -154,7 +165,7 @@ class Settings:
         return value
 
     def source(self, name: str) -> str:
-        """Return where the value came from: a flag, `environment NAME`, `profile NAME`, `file`, `default`, `unset`."""
+        """Return `--flag`, `environment NAME`, `profile NAME`, `file`, `default` or `unset`."""
         found = self.raw.get(name)
         if found is not None:
             return found[1]
@@ -179,7 +190,7 @@ class Settings:
         entry = text.removeprefix(KEYRING_MARK)
         kept = self.vault(entry) if self.vault is not None else None
         if kept is None:
-            raise SecretMalformed("is said to lie in the keyring, which does not have it")
+            raise SecretError("is said to lie in the keyring, which does not have it")
         return kept
 
 
@@ -194,7 +205,7 @@ def resolve(
     """Bring the sources together; an empty string means "not given".
 
     Args:
-        flags: By setting name; None means "not given". The source is shown as the flag of the setting's last word.
+        flags: By setting name; None means "not given". The source is shown as `--` and the name's last word.
         env: The environment.
         file: The parsed `config.toml`: one table per section, and `[profiles.NAME]` tables of the same shape.
         profile: The name of the profile in use.
@@ -208,7 +219,13 @@ def resolve(
     _refuse_misspelt(env)
     raw: dict[str, tuple[object, str]] = {}
     for name, key in SCHEMA.items():
-        for value, source in _candidates(key, flags, env, chosen, profile, base):
+        candidates = (
+            (flags.get(name), "--" + name.rpartition(".")[2].replace("_", "-")),
+            *((env.get(variable), f"environment {variable}") for variable in (key.env, *key.vendor_env)),
+            (chosen.get(name), f"profile {profile}"),
+            (base.get(name), "file"),
+        )
+        for value, source in candidates:
             if value is not None and value != "":
                 raw[name] = (value, source)
                 break
@@ -216,7 +233,7 @@ def resolve(
 
 
 def redacted(settings: Settings) -> list[dict[str, Any]]:
-    """Return one row per setting, safe to show: `key`, `value`, `source`, and `error` where the value is broken."""
+    """Return one row per setting, safe to show: `key`, `value`, `source`, and `error` where it is broken."""
     rows: list[dict[str, Any]] = []
     for name, key in SCHEMA.items():
         row: dict[str, Any] = {"key": name, "value": None, "source": settings.source(name)}
@@ -277,26 +294,9 @@ def _profile(file: Mapping[str, object], name: str | None) -> dict[str, object]:
         return {}
     table = profiles.get(name)
     if not isinstance(table, Mapping):
-        hint = (
-            _did_you_mean(name, profiles) or f"uvcall --profile {_short(name)} config set KEY VALUE makes it"
-        )
+        hint = _did_you_mean(name, profiles) or f"uvcall --profile {_short(name)} config set KEY VALUE makes it"
         raise ConfigError(f"there is no profile {_short(name)}", hint=hint)
     return flatten(table, f"profile {_short(name)}")
-
-
-def _candidates(
-    key: Key,
-    flags: Mapping[str, object],
-    env: Mapping[str, str],
-    chosen: Mapping[str, object],
-    profile: str | None,
-    base: Mapping[str, object],
-) -> Iterator[tuple[object, str]]:
-    yield flags.get(key.name), "--" + key.name.rpartition(".")[2].replace("_", "-")
-    for variable in (key.env, *key.vendor_env):
-        yield env.get(variable), f"environment {variable}"
-    yield chosen.get(key.name), f"profile {profile}"
-    yield base.get(key.name), "file"
 
 
 def _refuse_misspelt(env: Mapping[str, str]) -> None:
@@ -318,8 +318,9 @@ def _did_you_mean(name: str, known: Mapping[str, object] | list[str], *, cutoff:
 
 def _how_to_set(key: Key) -> str:
     value = "" if key.secret else " VALUE"
-    return f"uvcall config set {key.name}{value}, or {' or '.join((key.env, *key.vendor_env))} in the environment"
+    variables = " or ".join((key.env, *key.vendor_env))
+    return f"uvcall config set {key.name}{value}, or {variables} in the environment"
 
 
 def _short(name: str) -> str:
-    return name if name.isprintable() and len(name) <= 60 else ascii(name[:60])
+    return name if name.isprintable() and len(name) <= _LONGEST_NAME else ascii(name[:_LONGEST_NAME])
