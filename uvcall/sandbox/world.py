@@ -88,6 +88,8 @@ class StreamSpec:
     bidirectional: bool = True  #: False: what the agent sends is not played (Telnyx mp3 mode, one-way streams)
     parameters: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)  #: of the WebSocket handshake (signatures)
+    agent_encoding: str = ""  #: how the agent's audio is understood; empty: as the person's (Telnyx has a field for each)
+    agent_sample_rate: int = 0
     opened: Callable[[], None] | None = None  #: called once, when the agent's side has accepted the handshake
 
 
@@ -130,6 +132,7 @@ class Options:
     seed: int | None = None
     callee_audio: bytes | None = None  #: a WAV file's bytes; None: the shipped sentence
     agent_script: tuple[str, ...] | None = None  #: greeting, answers …, farewell; None: the shipped one
+    digits: str = ""  #: keys that the callee presses after its first sentence
 
 
 @dataclass(slots=True)
@@ -148,6 +151,7 @@ class World:
     """Ends a leg, once, with a cause and a source (`callee`, …): what the callee does when it puts the phone down."""
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     on_reset: list[Callable[[], None]] = field(default_factory=list)
+    rooms: dict[type, Any] = field(default_factory=dict)  #: what a peer keeps for itself, by its type
 
     def spawn(self, work: Any, name: str) -> asyncio.Task[Any]:
         """Run a coroutine beside the others until it ends or the sandbox closes."""
