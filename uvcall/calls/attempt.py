@@ -95,9 +95,7 @@ class Attempt:
         leg, call = self.leg, self.call
         answered_at = (leg.answered_at if leg else None) or (call.joined_at if call else None)
         over = leg is not None and leg.state is LegState.ENDED
-        ended_at = (
-            (leg.ended_at if leg else None) or (call.ended_at if call else None) or (now if over else None)
-        )
+        ended_at = (leg.ended_at if leg else None) or (call.ended_at if call else None) or (now if over else None)
         duration = leg.duration_s if leg else None
         if duration is None and answered_at and ended_at:
             duration = max(0.0, round((ended_at - answered_at).total_seconds(), 3))

@@ -1,7 +1,7 @@
 """Place one phone call, stay until it is over, and tell the truth about it.
 
-The order of things is the promise (see the README, *Never ring twice*): everything that can be refused is refused before the
-carrier is asked; the carrier is asked once; and from then on the question is only how the call ended.
+The order of things is the promise: everything that can be refused is refused before the carrier is asked; the
+carrier is asked once; and from then on the question is only how the call ended.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ class _Steps:
         return replace(leg, answer_url=self.listener.answer_url, machine_url=machine_url)
 
     def _place_once(self, attempt: Attempt, line: CarrierLine, leg: LegOrder) -> PlacedCall:
-        """Ask the carrier until it has the request: *not sent* and *too many requests* ring nobody, all else ends it."""
+        """Ask the carrier until it has the request: *not sent* and *too many requests* ring nobody, all else ends."""
         started = self.clock.monotonic()
         for tries in range(3):
             attempt.fate = "unknown"
@@ -248,9 +248,7 @@ class _Steps:
                 self.watch(Progress(Moment.PLACED, placed.carrier_call_id))
                 return
             self.desk.sleep(self.timing.poll_ringing_s)
-        self.watch(
-            Progress(Moment.NOTE, f"{self.order.provider} does not list the call; following it at Ultravox")
-        )
+        self.watch(Progress(Moment.NOTE, f"{self.order.provider} does not list the call; following it at Ultravox"))
 
     def _settle(self, look: Callable[[], T | None], error: FateUnknown) -> T:
         """Look until found or `--settle` has passed; then the error stands."""

@@ -21,15 +21,11 @@ class Timing:
     poll_ringing_s: float = 1.0
     poll_talking_s: float = 2.0
     poll_failed_s: float = 5.0  #: after a poll that failed
-    join_grace_s: float = (
-        6.0  #: answered, and the agent still not there: nobody should listen to silence for longer
-    )
+    join_grace_s: float = 6.0  #: answered, and the agent still not there: nobody should listen to silence for longer
     #: After the agent has left, audio that the carrier has buffered may still play; Telnyx then waits for ever, because
     #: nothing tells a Call Control leg to end. https://developers.telnyx.com/docs/voice/programmable-voice/media-streaming
     agent_grace_s: float = 1.5
-    leg_grace_s: float = (
-        6.0  #: after the leg's end, until Ultravox has noticed and the carrier knows the cause
-    )
+    leg_grace_s: float = 6.0  #: after the leg's end, until Ultravox has noticed and the carrier knows the cause
     overtime_s: float = 60.0  #: past every limit that the peers were given
     create_s: float = 25.0
     request_s: float = 20.0
@@ -146,9 +142,7 @@ class _Follower:
             return not (leg and leg.cause is Cause.UNKNOWN) or self.for_s() > self.timing.leg_grace_s
         if self.state is CallState.LEG_OVER:
             cause_known = leg is not None and leg.cause is not Cause.UNKNOWN
-            reached = (leg is not None and leg.answered) or (
-                self.attempt.call and self.attempt.call.joined_at
-            )
+            reached = (leg is not None and leg.answered) or (self.attempt.call and self.attempt.call.joined_at)
             if not reached and cause_known:
                 return True
             if self.for_s() > self.timing.leg_grace_s:
@@ -163,9 +157,7 @@ class _Follower:
             return False
         if leg is not None and leg.machine and self.attempt.order.voicemail == "hangup":
             self._end_leg()
-        elif self.state is CallState.ANSWERED and self.for_s() > self.timing.join_grace_s * (
-            1 + self.hang_ups
-        ):
+        elif self.state is CallState.ANSWERED and self.for_s() > self.timing.join_grace_s * (1 + self.hang_ups):
             self.watch(Progress(Moment.NOTE, "answered, but the agent has not joined: hanging up"))
             self._end_leg()
         return False
@@ -242,9 +234,7 @@ def follow(
     return True
 
 
-def hang_up(
-    attempt: Attempt, *, agents: Agents, line: CarrierLine | None, desk: Desk, timing: Timing
-) -> bool:
+def hang_up(attempt: Attempt, *, agents: Agents, line: CarrierLine | None, desk: Desk, timing: Timing) -> bool:
     """End both sides, each once, both at the same time. Returns whether the phone leg is known to be ended.
 
     Raises:

@@ -1,0 +1,80 @@
+"""The command tree and the one door out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer._click.exceptions import ClickException, NoArgsIsHelpError  # Typer re-exports neither
+
+from uvcall import __version__
+from uvcall.cli import config, dial, errors, render_xml, sandbox
+from uvcall.cli.context import Context, from_process
+from uvcall.errors import UvcallError
+
+app = typer.Typer(
+    name="uvcall",
+    help="The command line for AI phone calls: Ultravox voices over Telnyx, Twilio and Plivo.",
+    epilog="Try it without an account: uvcall dial +15551234567 --provider telnyx --sandbox",
+    add_completion=False,
+    no_args_is_help=True,
+    # Rich draws handsome help in twice the start-up time of the whole program.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+app.command("dial", help=dial.HELP)(dial.dial)
+app.command("render-xml", help=render_xml.HELP)(render_xml.render_xml)
+app.add_typer(config.app, name="config")
+app.add_typer(sandbox.app, name="sandbox")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"uvcall {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    profile: Annotated[str | None, typer.Option("--profile", metavar="NAME", help="Settings profile.")] = None,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Configuration file.", show_default=False)
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+    del version
+    context: Context = ctx.obj
+    if profile is not None:
+        context.profile = profile
+    context.config = config_file
+
+
+def run(arguments: Sequence[str], context: Context | None = None) -> int:
+    """Run one command and return its exit code; every error ends here, as words."""
+    context = context or from_process()
+    try:
+        code = app(args=list(arguments), prog_name="uvcall", standalone_mode=False, obj=context)
+        return code if isinstance(code, int) else 0
+    except NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except ClickException as error:
+        error.show()
+        return error.exit_code
+    except UvcallError as error:
+        return errors.tell(context, error)
+    except (KeyboardInterrupt, typer.Abort):
+        context.out.error("interrupted")
+        return 130
+    except Exception as bug:  # noqa: BLE001 - the last line of defense: a report instead of a traceback
+        return errors.guard(context, bug)
+    finally:
+        context.close()

@@ -1,0 +1,390 @@
+"""`uvcall dial`: argv → a frozen order → `calls.dial` → a record → an exit code."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from uvcall.cli import options as opt
+from uvcall.cli.context import Context
+from uvcall.core.model import CallRecord, Outcome, Provider
+from uvcall.errors import UsageError, UvcallError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from uvcall.calls.desk import Desk
+    from uvcall.calls.follow import Timing
+    from uvcall.cli.plan import Plan
+    from uvcall.server.answer_once import AnswerOnce
+
+HELP: Final = "Place one phone call, stay until it is over, and exit with its outcome."
+
+#: The exit code when `--expect` names other outcomes than the one that came.
+UNEXPECTED: Final = 32
+
+
+class Via(StrEnum):
+    """Who places the phone leg."""
+
+    SDK = "sdk"
+    ULTRAVOX = "ultravox"
+
+
+class Voicemail(StrEnum):
+    """What to do when a machine answers."""
+
+    HANGUP = "hangup"
+    LEAVE = "leave"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class DialFlags:
+    """The command line of `dial`, as given."""
+
+    to: str
+    provider: Provider | None
+    from_: str | None
+    agent: str | None
+    prompt: str | None
+    var: list[str] | None
+    voice: str | None
+    model: str | None
+    language: str | None
+    temperature: float | None
+    tool: list[str] | None
+    tools: str | None
+    metadata: list[str] | None
+    record: bool | None
+    call: str | None
+    throttle: str | None
+    prior_call: str | None
+    first_speaker: opt.Speaker | None
+    greeting: str | None
+    greeting_delay: str | None
+    ring_timeout: str | None
+    max_duration: str | None
+    voicemail: Voicemail
+    carrier_option: list[str] | None
+    via: Via
+    answer_url: str | None
+    answer_port: int | None
+    answer_host: str
+    detach: bool
+    timeout: str | None
+    settle: str
+    expect: str | None
+    ok_codes: str | None
+    dry_run: bool
+    save: str | None
+    sandbox: bool
+    scenario: str | None
+    speed: float
+    faults: str
+    seed: int | None
+    callee_audio: str | None
+    agent_script: str | None
+
+
+def dial(
+    ctx: typer.Context,
+    to: Annotated[str, typer.Argument(metavar="TO", help="Number to call, E.164: +12025550100.", show_default=False)],
+    provider: opt.ProviderOption = None,
+    from_: opt.From = None,
+    agent: opt.Agent = None,
+    prompt: opt.Prompt = None,
+    var: opt.Var = None,
+    voice: opt.Voice = None,
+    model: opt.Model = None,
+    language: opt.Language = None,
+    temperature: opt.Temperature = None,
+    tool: opt.Tool = None,
+    tools: opt.Tools = None,
+    metadata: opt.Metadata = None,
+    record: opt.Record = None,
+    call: opt.Call = None,
+    throttle: opt.Throttle = None,
+    prior_call: opt.PriorCall = None,
+    first_speaker: opt.FirstSpeaker = None,
+    greeting: opt.Greeting = None,
+    greeting_delay: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long a silent callee is waited for before it (4s).")
+    ] = None,
+    ring_timeout: Annotated[str | None, typer.Option(metavar="TIME", help="How long it may ring (35s).")] = None,
+    max_duration: opt.MaxDuration = None,
+    voicemail: Annotated[Voicemail, typer.Option(help="When a machine answers.")] = Voicemail.HANGUP,
+    carrier_option: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="Argument for the carrier SDK's call, as is. Repeatable.")
+    ] = None,
+    via: Annotated[Via, typer.Option(help="Who places the phone leg.")] = Via.SDK,
+    answer_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Plivo: public base URL that reaches the answer port.")
+    ] = None,
+    answer_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Plivo: port to listen on for it (8089).")
+    ] = None,
+    answer_host: Annotated[str, typer.Option(help="Plivo: address to listen on for it.")] = "127.0.0.1",
+    detach: Annotated[
+        bool, typer.Option("--detach/--wait", help="Return once the carrier has accepted the call.")
+    ] = False,
+    timeout: Annotated[str | None, typer.Option(metavar="TIME", help="Stop waiting after; the call goes on.")] = None,
+    settle: Annotated[
+        str, typer.Option(metavar="TIME", help="After a lost reply, how long to look for the call.")
+    ] = "120s",
+    expect: Annotated[str | None, typer.Option(metavar="OUTCOME[,…]", help="Exit 0 for these outcomes only.")] = None,
+    ok_codes: Annotated[str | None, typer.Option(metavar="N[,…]", help="Exit 0 for these codes too.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent; contact nobody.")] = False,
+    save: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Keep the transcript and the recording there.")
+    ] = None,
+    sandbox: opt.Sandbox = False,
+    scenario: opt.Scenario = None,
+    speed: opt.Speed = 1.0,
+    faults: opt.Faults = "off",
+    seed: opt.Seed = None,
+    callee_audio: opt.CalleeAudio = None,
+    agent_script: opt.AgentScript = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+) -> int:
+    """Parse into flags and run."""
+    given = dict(locals())
+    context: Context = given.pop("ctx").obj
+    context.talk(as_json=given.pop("as_json"), quiet=given.pop("quiet"), verbose=given.pop("verbose"))
+    return run(context, DialFlags(**given))
+
+
+def run(context: Context, flags: DialFlags) -> int:
+    """Carry out `dial` and show its record, whatever happens."""
+    try:
+        codes = _ok_codes(flags)
+        if flags.dry_run:
+            return _dry_run(context, flags)
+        record = _dial(context, flags)
+    except UvcallError as error:
+        from uvcall.core.outcome import ENDINGS, failure, outcome_of
+
+        outcome = outcome_of(error)
+        record = _bare(flags, outcome, ENDINGS[outcome].exit_code)
+        record = replace(record, error=failure(error), placed=error.placed, retry_safe=error.placed == "no")
+        codes = frozenset()
+    except Exception as bug:  # noqa: BLE001 - the record must come, whatever happens
+        from uvcall.cli.errors import report_bug
+        from uvcall.core.model import Failure
+
+        message, hint = report_bug(context, bug)
+        record = replace(
+            _bare(flags, Outcome.INTERNAL_ERROR, 1),
+            placed="unknown",
+            error=Failure("internal_error", message, hint),
+        )
+        codes = frozenset()
+    show(context, record)
+    return exit_code(record, flags.expect, codes)
+
+
+def exit_code(record: CallRecord, expect: str | None, ok_codes: frozenset[int]) -> int:
+    """Return the process's exit code: the outcome's own, unless `--expect` or `--ok-codes` say otherwise."""
+    if expect is not None:
+        if record.outcome.value in expect.split(","):
+            return 0
+        return record.exit_code or UNEXPECTED
+    return 0 if record.exit_code in ok_codes else record.exit_code
+
+
+def show(context: Context, record: CallRecord) -> None:
+    """Show the record: one JSON object, or a line of result and the error, if any, on stderr."""
+    out = context.out
+    if out.as_json:
+        from uvcall.core.outcome import as_json
+
+        out.json(as_json(record))
+        return
+    if record.error is not None:
+        said = f" ({record.error.vendor_code})" if record.error.vendor_code else ""
+        out.error(record.error.message + said, record.error.hint)
+    if record.placed == "no" and record.error is not None:
+        return
+    facts = [f"{record.outcome}: {record.to}"]
+    if record.provider:
+        facts.append(f"via {record.provider}")
+    if record.duration_s:
+        facts.append(f"{record.duration_s:.1f} s")
+    if record.end_reason and record.end_reason != record.outcome:
+        facts.append(record.end_reason)
+    if record.recording:
+        facts.append(f"recording {record.recording}")
+    out.result(", ".join(facts))
+    ids = f"attempt {record.attempt_id}, Ultravox {record.ultravox_call_id}, carrier {record.carrier_call_id}"
+    if record.outcome in {Outcome.UNKNOWN, Outcome.UNOBSERVED, Outcome.INTERRUPTED, Outcome.ACCEPTED}:
+        out.say(ids)
+    else:
+        out.detail(ids)
+
+
+def _bare(flags: DialFlags, outcome: Outcome, code: int) -> CallRecord:
+    provider = flags.provider.value if flags.provider else ""
+    return CallRecord(outcome, code, "no", provider, flags.to, flags.from_ or "", created_at=datetime.now(UTC))
+
+
+def _ok_codes(flags: DialFlags) -> frozenset[int]:
+    """Read `--ok-codes` and check `--expect`.
+
+    Raises:
+        UsageError: A code is no number, or an outcome does not exist.
+    """
+    known = {outcome.value for outcome in Outcome}
+    for word in (flags.expect or "").split(",") if flags.expect is not None else ():
+        if word not in known:
+            from difflib import get_close_matches
+
+            close = get_close_matches(word, known, n=1)
+            raise UsageError(
+                f"--expect: there is no outcome {word[:40]!r}",
+                hint=f"did you mean {close[0]}?" if close else "the README lists the outcomes",
+            )
+    codes: set[int] = set()
+    for word in (flags.ok_codes or "").split(",") if flags.ok_codes is not None else ():
+        if not (word.isascii() and word.isdigit() and int(word[:4]) <= 255):
+            raise UsageError(f"--ok-codes: {word[:40]!r} is not an exit code", hint="--ok-codes 10,11")
+        codes.add(int(word))
+    return frozenset(codes)
+
+
+def _dry_run(context: Context, flags: DialFlags) -> int:
+    from uvcall.calls import dial as use_case
+    from uvcall.cli.plan import plan_call
+
+    plan = plan_call(context, flags)
+    order = plan.order
+    if order.provider is Provider.PLIVO and order.via == "sdk":
+        base = plan.settings.text("plivo.answer_url") or "http://127.0.0.1"
+        order = replace(order, leg=replace(order.leg, answer_url=f"{base.rstrip('/')}/…/answer"))
+    preview = use_case.preview(order, plan.line)
+    if context.out.as_json:
+        context.out.json(preview)
+    else:
+        import json
+
+        context.out.result(json.dumps(preview, indent=2, ensure_ascii=False))
+    return 0
+
+
+def _dial(context: Context, flags: DialFlags) -> CallRecord:
+    """Do everything that `dial` does but show."""
+    from uvcall.calls import dial as use_case
+    from uvcall.calls.desk import Desk
+    from uvcall.cli import save
+    from uvcall.cli.plan import needs_listener, plan_call
+    from uvcall.cli.screen import screen
+
+    directory = save.ready(flags.save) if flags.save is not None else None
+    if flags.sandbox:
+        _start_sandbox(context, flags)
+    plan = plan_call(context, flags)
+    for warning in plan.warnings:
+        context.out.warn(warning)
+    agents = context.ultravox(plan.settings)
+    desk = Desk()
+    listener = _listener(context, plan) if needs_listener(plan.order) else None
+    title = f"{plan.order.leg.to} via {plan.order.provider}"
+    try:
+        with _signals(desk), screen(context.out, title) as watch:
+            record = use_case.dial(
+                plan.order,
+                agents=agents,
+                line=plan.line,
+                desk=desk,
+                clock=SystemClock(),
+                watch=watch,
+                timing=_timing(flags, flags.sandbox),
+                listener=listener,
+            )
+    finally:
+        if listener is not None:
+            listener.close()
+    if directory is not None:
+        record = _save(context, record, directory, agents)
+    return record
+
+
+class SystemClock:
+    """This machine's time."""
+
+    def now(self) -> datetime:
+        """Return the wall clock, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump."""
+        import time
+
+        return time.monotonic()
+
+
+def _listener(context: Context, plan: Plan) -> AnswerOnce:
+    from uvcall.server.answer_once import listen
+
+    public = plan.settings.get("plivo.answer_url")
+    # Without a public URL the peer is on this machine and can be told any port.
+    port = plan.settings.get("plivo.answer_port") if public else 0
+    return listen(
+        base_url=public,
+        host=plan.answer_host,
+        port=port,
+        auth_token=plan.settings.require("plivo.auth_token").reveal(),
+        stream=plan.order.leg.stream,
+        complain=context.out.warn,
+    )
+
+
+@contextmanager
+def _signals(desk: Desk) -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and SIGHUP into notes for the desk, for as long as this lasts."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, lambda signum, _frame: desk.interrupt(signum))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _timing(flags: DialFlags, sandbox: bool) -> Timing:
+    from uvcall.calls.follow import Timing
+
+    if not sandbox:
+        return Timing()
+    # Nobody is bothered by being asked often here, and a demonstration should not wait for its own polls.
+    return replace(Timing(poll_ringing_s=0.2, poll_talking_s=0.3, poll_failed_s=0.5, settle_poll_s=0.3)).faster(
+        flags.speed
+    )
+
+
+def _start_sandbox(context: Context, flags: DialFlags) -> None:
+    from uvcall.cli.sandbox import sandbox_options
+
+    running = context.start_sandbox(sandbox_options(flags))
+    context.out.detail(f"sandbox: seed {running.ready['seed']}")
+
+
+def _save(context: Context, record: CallRecord, directory: Path, agents: Any) -> CallRecord:
+    from uvcall.cli.save import save
+
+    call_id = record.ultravox_call_id
+    recorded = call_id is not None and record.answered_at is not None
+    fetch = (lambda sink: agents.download_recording(call_id, sink)) if recorded else None
+    return save(record, directory, fetch, context.out.warn)

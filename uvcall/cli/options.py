@@ -1,0 +1,82 @@
+"""Options that stand on more than one command, each defined once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from uvcall.core.model import Provider
+from uvcall.errors import UsageError
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
+
+ProviderOption = Annotated[Provider | None, typer.Option("--provider", help="Carrier.", show_default=False)]
+From = Annotated[str | None, typer.Option("--from", metavar="NUMBER", help="Caller number, E.164.")]
+Agent = Annotated[str | None, typer.Option("--agent", metavar="ID", help="Ultravox agent that speaks.")]
+Prompt = Annotated[
+    str | None, typer.Option("--prompt", metavar="TEXT|@FILE|-", help="System prompt, when no agent is named.")
+]
+Var = Annotated[
+    list[str] | None, typer.Option("--var", metavar="K=V", help="Fill {{K}} in the prompt, or an agent's template.")
+]
+Voice = Annotated[str | None, typer.Option("--voice", help="Voice, by id or name.")]
+Model = Annotated[str | None, typer.Option("--model", help="Ultravox model.")]
+Language = Annotated[str | None, typer.Option("--language", metavar="TAG", help="Language hint, BCP 47.")]
+Temperature = Annotated[float | None, typer.Option("--temperature", help="0 to 1.")]
+Tool = Annotated[list[str] | None, typer.Option("--tool", metavar="NAME", help="A tool, by name. Repeatable.")]
+Tools = Annotated[str | None, typer.Option("--tools", metavar="@FILE.json", help="Tool definitions, a JSON array.")]
+Metadata = Annotated[list[str] | None, typer.Option("--metadata", metavar="K=V", help="Repeatable.")]
+Record = Annotated[bool | None, typer.Option("--record/--no-record", help="Have Ultravox record the call.")]
+Call = Annotated[
+    str | None, typer.Option("--call", metavar="@FILE.json", help="A Create Call body to start from; flags win.")
+]
+Throttle = Annotated[str | None, typer.Option("--throttle", metavar="NAME", help="Ultravox call throttle to obey.")]
+PriorCall = Annotated[str | None, typer.Option("--prior-call", metavar="ID", help="Continue an earlier Ultravox call.")]
+Greeting = Annotated[str | None, typer.Option("--greeting", metavar="TEXT", help="The agent's first words.")]
+MaxDuration = Annotated[str | None, typer.Option("--max-duration", metavar="TIME", help="Longest call (10m).")]
+
+
+class Speaker(StrEnum):
+    """Who speaks first."""
+
+    USER = "user"
+    AGENT = "agent"
+
+
+FirstSpeaker = Annotated[Speaker | None, typer.Option("--first-speaker", help="Who speaks first.")]
+
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use simulated vendors on this machine: no account, no cost.")]
+Scenario = Annotated[
+    str | None, typer.Option("--scenario", metavar="NAME", help="With --sandbox: what the callee does.")
+]
+Speed = Annotated[float, typer.Option("--speed", metavar="N", help="With --sandbox: so many times faster than life.")]
+Faults = Annotated[str, typer.Option("--faults", metavar="off|on|SPEC", help="With --sandbox: faults to inject.")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="With --sandbox: repeat a run's chances.")]
+CalleeAudio = Annotated[
+    str | None, typer.Option("--callee-audio", metavar="FILE.wav", help="With --sandbox: what the callee says.")
+]
+AgentScript = Annotated[
+    str | None, typer.Option("--agent-script", metavar="FILE", help="With --sandbox: the agent's lines, one a line.")
+]
+
+
+def pairs(texts: Iterable[str] | None, option: str) -> Mapping[str, str]:
+    """Read `K=V` texts.
+
+    Raises:
+        UsageError: One has no `=`, no name, or a name that came before.
+    """
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, mark, value = text.partition("=")
+        if not mark or not name.strip():
+            raise UsageError(f"{option} {text[:40]!r}: not of the form NAME=VALUE", hint=f"{option} name=Ada")
+        if name in found:
+            raise UsageError(f"{option}: {name!r} is given twice", hint="give each name once")
+        found[name] = value
+    return found

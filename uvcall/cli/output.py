@@ -1,0 +1,116 @@
+"""The only room that prints: results on stdout, talk on stderr, and nothing of a peer's that a terminal would obey."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TextIO
+
+#: C0 and C1 controls, DEL, line and paragraph separators, and the marks that turn the direction of text around.
+_UNSAFE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+#: What a credential looks like, for text that nobody has vetted. Ultravox keys, join URLs, Telnyx keys, Basic auth.
+_SECRETS: Final = re.compile(
+    r"\b[A-Za-z0-9]{8}\.[A-Za-z0-9]{32}\b|\bKEY[0-9A-Fa-f]{16,}_\w+"
+    r"|wss?://[^\s\"'<>]+|\b(?:Basic|Bearer) [A-Za-z0-9+/=._-]{8,}"
+)
+
+
+def clean(text: str, *, lines: bool = False) -> str:
+    """Return the text with every character spelled out that could move a cursor, hide or forge a line.
+
+    Args:
+        text: Anybody's words.
+        lines: Keep line breaks and tabs.
+    """
+    if not lines:
+        text = text.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
+    return _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+
+
+def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """Return the text without the given secrets and without anything that looks like one."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= 4:
+            text = text.replace(secret, "[secret]")
+    return _SECRETS.sub("[secret]", text)
+
+
+@dataclass(slots=True)
+class Output:
+    """The two streams of one command. `as_json`: stdout holds JSON and nothing else."""
+
+    stdout: TextIO
+    stderr: TextIO
+    env: Mapping[str, str]
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    secrets: tuple[str, ...] = field(default=())
+
+    def result(self, text: str) -> None:
+        """Print a result; where it cannot be printed, the exit code still tells."""
+        self._write(self.stdout, clean(text, lines=True) + "\n")
+
+    def raw(self, text: str) -> None:
+        """Print a document as it is: XML, completions."""
+        self._write(self.stdout, text)
+
+    def json(self, value: Any) -> None:
+        """Print one JSON value on one line, ASCII only, so that no terminal obeys what is in it."""
+        self._write(self.stdout, json.dumps(value, ensure_ascii=True) + "\n")
+
+    def say(self, text: str) -> None:
+        """Tell what happens; silent with `--quiet`."""
+        if not self.quiet:
+            self._write(self.stderr, clean(redact(text, self.secrets)) + "\n")
+
+    def detail(self, text: str) -> None:
+        """Tell what only `--verbose` wants to know."""
+        if self.verbose:
+            self.say(text)
+
+    def warn(self, text: str) -> None:
+        """Warn; also with `--quiet`, because a warning may cost money."""
+        self._write(self.stderr, "warning: " + clean(redact(text, self.secrets)) + "\n")
+
+    def error(self, message: str, hint: str = "") -> None:
+        """Say what went wrong and how to mend it, in one line each."""
+        self._write(self.stderr, "error: " + clean(redact(message, self.secrets)) + "\n")
+        if hint:
+            self._write(self.stderr, "  mend: " + clean(redact(hint, self.secrets)) + "\n")
+
+    def live(self) -> bool:
+        """Return whether a live screen makes sense: a capable terminal, and nobody asked for quiet or JSON."""
+        return (
+            not self.as_json
+            and not self.quiet
+            and self.stderr.isatty()
+            and self.env.get("TERM", "") not in {"", "dumb"}
+        )
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        try:
+            stream.write(text)
+            stream.flush()
+        except UnicodeEncodeError:
+            stream.write(text.encode("ascii", "backslashreplace").decode())
+            stream.flush()
+        except (OSError, ValueError):
+            # A closed pipe or a full disk takes the words, never the outcome. Point the stream nowhere, so that the
+            # interpreter does not complain about it at its own end.
+            _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        return

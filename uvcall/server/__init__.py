@@ -1,0 +1,1 @@
+"""Inbound adapters: what listens for the carriers."""
