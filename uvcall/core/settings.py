@@ -276,6 +276,8 @@ def flatten(table: Mapping[str, object], where: str) -> dict[str, object]:
         else:
             flat[section] = content
     for name, value in flat.items():
+        if name in SECTIONS:
+            raise ConfigError(f"{where}: {name} is a section: write [{name}]", hint="uvcall config set writes it right")
         if name not in SCHEMA:
             raise ConfigError(
                 f"{where} has a setting {_short(name)}, which does not exist",
