@@ -13,9 +13,7 @@ from uvcall.core.wire.events import CallWebhook, Media, Side
 class Wire(Protocol):
     """What every carrier's wire module offers."""
 
-    def answer_xml(
-        self, join_url: JoinUrl, stream: StreamOptions, *, attributes: dict[str, str] | None = None
-    ) -> str:
+    def answer_xml(self, join_url: JoinUrl, stream: StreamOptions, *, attributes: dict[str, str] | None = None) -> str:
         """Return the document that connects the call to the agent. `attributes` are the user's extra ones."""
 
     def fallback_xml(self, *, say: str, forward_to: str | None = None, language: str = "en-US") -> str:
@@ -58,4 +56,4 @@ class Wire(Protocol):
 
 def wire(provider: Provider) -> Wire:
     """Return the carrier's wire module, importing only that one."""
-    return cast(Wire, import_module(f"uvcall.core.wire.{provider.value}"))
+    return cast("Wire", import_module(f"uvcall.core.wire.{provider.value}"))

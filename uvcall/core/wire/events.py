@@ -137,9 +137,7 @@ class Unknown:
     raw: Mapping[str, Any] = field(default_factory=lambda: NOTHING, compare=False)
 
 
-Media = (
-    Connected | Started | Audio | Digit | Mark | Clear | Cleared | SendDigits | Stopped | StreamError | Unknown
-)
+Media = Connected | Started | Audio | Digit | Mark | Clear | Cleared | SendDigits | Stopped | StreamError | Unknown
 
 
 class WireError(ValueError):
