@@ -49,7 +49,8 @@ class History:
         """Note that `peer` (`ultravox`, `telnyx`, `twilio`, `plivo`, `callee`) saw `kind`.
 
         Kinds: `request`, `call.placed`, `call.ringing`, `call.answered`, `call.ended`, `webhook`, `media.started`,
-        `media.stopped`, `call.created`, `call.joined`, `fault`. Credentials and join URLs stay out.
+        `media.stopped`, `call.created`, `call.joined`, `document` (an answer document: its verbs, or what is wrong
+        with it), `fault`. Credentials and join URLs stay out.
         """
         self.events.append({"at": self.pace.now().isoformat(), "peer": peer, "type": kind, **details})
 
@@ -88,8 +89,11 @@ class StreamSpec:
     bidirectional: bool = True  #: False: what the agent sends is not played (Telnyx mp3 mode, one-way streams)
     parameters: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)  #: of the WebSocket handshake (signatures)
-    agent_encoding: str = ""  #: how the agent's audio is understood; empty: as the person's (Telnyx has a field for each)
+    agent_encoding: str = (
+        ""  #: how the agent's audio is understood; empty: as the person's (Telnyx has a field for each)
+    )
     agent_sample_rate: int = 0
+    stream_id: str = ""  #: the carrier's id of the stream; empty: a new one
     opened: Callable[[], None] | None = None  #: called once, when the agent's side has accepted the handshake
 
 

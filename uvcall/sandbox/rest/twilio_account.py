@@ -1,0 +1,171 @@
+"""The rest of a Twilio account as its SDK sees it: the account, its numbers, and Voice Insights' summary.
+
+https://www.twilio.com/docs/iam/api/account · https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource ·
+https://www.twilio.com/docs/voice/voice-insights/api/call/call-summary-resource
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from uvcall.core.model import Provider
+from uvcall.sandbox import credentials
+from uvcall.sandbox.exchange import Exchange
+from uvcall.sandbox.notices.twilio import answered_by, seconds, sip_response, status
+from uvcall.sandbox.rest import common_error, iso, rfc2822
+from uvcall.sandbox.rest.twilio import ROOT, authorise, not_found, number_sid
+from uvcall.sandbox.world import Leg
+
+#: Voice Insights has its own words for a call's end.
+_STATES: Final = {"no-answer": "noanswer", "failed": "fail", "in-progress": "answered", "queued": "undialed"}
+
+
+class Account:
+    """The handlers."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.world = exchange.world
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.get("/2010-04-01/Accounts/{account:AC[0-9a-f]+}.json", self.account),
+            web.get("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json", self.numbers),
+            web.get("/v1/Voice/{sid}/Summary", self.summary),
+        ]
+
+    def _moment(self) -> str | None:
+        return rfc2822(self.world.pace.now())
+
+    async def account(self, request: web.Request) -> web.Response:
+        """Show the account. The token is masked, unlike Twilio's."""
+        authorise(request)
+        parts = ("calls", "incoming_phone_numbers", "recordings", "conferences")
+        return web.json_response(
+            {
+                "sid": credentials.TWILIO_ACCOUNT_SID,
+                "friendly_name": "uvcall sandbox",
+                "auth_token": None,
+                "date_created": self._moment(),
+                "date_updated": self._moment(),
+                "owner_account_sid": credentials.TWILIO_ACCOUNT_SID,
+                "status": "active",
+                "type": "Full",
+                "subresource_uris": {part: f"{ROOT}/{part.title().replace('_', '')}.json" for part in parts},
+                "uri": f"{ROOT}.json",
+            }
+        )
+
+    async def numbers(self, request: web.Request) -> web.Response:
+        """List the account's numbers; `PhoneNumber` narrows."""
+        authorise(request)
+        wanted = request.query.get("PhoneNumber", "")
+        found = [self._number(number) for number in credentials.OWNED_NUMBERS if wanted in number]
+        uri = f"{ROOT}/IncomingPhoneNumbers.json?PageSize=50&Page=0"
+        return web.json_response(
+            {
+                "first_page_uri": uri,
+                "next_page_uri": None,
+                "previous_page_uri": None,
+                "uri": uri,
+                "page": 0,
+                "page_size": 50,
+                "start": 0,
+                "end": max(0, len(found) - 1),
+                "incoming_phone_numbers": found,
+            }
+        )
+
+    def _number(self, number: str) -> dict[str, Any]:
+        sid = number_sid(number)
+        nothing = dict.fromkeys(
+            (
+                "address_sid",
+                "identity_sid",
+                "trunk_sid",
+                "emergency_address_sid",
+                "bundle_sid",
+                "voice_application_sid",
+                "sms_application_sid",
+                "voice_url",
+                "voice_fallback_url",
+                "sms_url",
+                "sms_fallback_url",
+                "status_callback",
+            )
+        )
+        methods = dict.fromkeys(
+            ("voice_method", "voice_fallback_method", "sms_method", "sms_fallback_method", "status_callback_method"),
+            "POST",
+        )
+        return nothing | methods | {
+            "sid": sid,
+            "account_sid": credentials.TWILIO_ACCOUNT_SID,
+            "friendly_name": number,
+            "phone_number": number,
+            "address_requirements": "none",
+            "api_version": "2010-04-01",
+            "beta": False,
+            "capabilities": {"voice": True, "sms": False, "mms": False, "fax": False},
+            "date_created": self._moment(),
+            "date_updated": self._moment(),
+            "origin": "twilio",
+            "voice_receive_mode": "voice",
+            "voice_caller_id_lookup": False,
+            "emergency_status": "Inactive",
+            "emergency_address_status": "unregistered",
+            "status": "in-use",
+            "type": "local",
+            "uri": f"{ROOT}/IncomingPhoneNumbers/{sid}.json",
+        }
+
+    async def summary(self, request: web.Request) -> web.Response:
+        """Show Voice Insights' summary of a call: the only place where Twilio tells 603 from 486 without a callback."""
+        authorise(request)
+        leg = self.world.legs.get(request.match_info["sid"])
+        if leg is None or leg.provider is not Provider.TWILIO:
+            raise not_found(request)
+        if leg.ended_at is None:
+            raise common_error("twilio", 404)
+        word = status(leg)
+        return web.json_response(
+            {
+                "call_sid": leg.id,
+                "account_sid": credentials.TWILIO_ACCOUNT_SID,
+                "call_type": "carrier",
+                "call_state": _STATES.get(word, word),
+                "answered_by": answered_by(leg),
+                "processing_state": "partial",
+                "created_time": _second(leg, "created_at"),
+                "start_time": _second(leg, "created_at"),
+                "end_time": _second(leg, "ended_at"),
+                "duration": round((leg.ended_at - leg.created_at).total_seconds()),
+                "connect_duration": seconds(leg),
+                "from": {"caller": leg.from_, "callee": leg.to, "connection": "pstn", "country_code": "US"},
+                "to": {"caller": leg.from_, "callee": leg.to, "connection": "pstn", "country_code": "US"},
+                "carrier_edge": None,
+                "client_edge": None,
+                "sdk_edge": None,
+                "sip_edge": None,
+                "tags": [],
+                "url": f"{self.world.base_url}{request.path}",
+                "attributes": {"conference_participant": False},
+                "properties": {
+                    "direction": "outbound_api",
+                    "disconnected_by": leg.end_source if leg.end_source in {"caller", "callee"} else "twilio",
+                    "last_sip_response_num": sip_response(leg),
+                    "pdd_ms": 100,
+                    "queue_time": 0,
+                },
+                "trust": None,
+                "annotation": None,
+            }
+        )
+
+
+def _second(leg: Leg, name: str) -> str | None:
+    text = iso(getattr(leg, name))
+    return text and f"{text[:19]}Z"
