@@ -9,8 +9,9 @@
     ├── ConfigError         6   a setting is missing or invalid
     ├── LocalError          7   journal, lock, disk, port or device
     ├── FateUnknown        20   a request that may have placed a call was sent, and its answer is not known
-    ├── Temporary          75   nothing was placed; the same command may be run again
-    └── Interrupted   130/143   a signal ended the command
+    └── Temporary          75   nothing was placed; the same command may be run again
+
+    Interrupted       130/143   a signal ended the command; apart, so that no `except UvcallError` swallows it
 
 What a failed *create* means for the phone is read from the class alone: `FateUnknown` may ring, everything
 else does not. `Temporary` covers both "not sent" and "refused for now" (429); `ProviderRefused` and `AuthError`
@@ -122,14 +123,12 @@ class Temporary(UvcallError):
     retryable = True
 
 
-class Interrupted(UvcallError):
+class Interrupted(Exception):
     """A signal ended the command.
 
     Args:
         signum: The signal's number; the exit code is 128 more.
     """
-
-    code = "interrupted"
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"interrupted by signal {signum}")

@@ -97,6 +97,6 @@ def sight_agent(call: UltravoxCall) -> Sighting | None:
 def step(state: CallState, sighting: Sighting) -> CallState:
     """Return the state after the sighting; an illegal or belated one changes nothing.
 
-    A carrier whose answers come from several machines may say "ringing" after "answered": what has been seen stays seen.
+    A carrier whose answers come from several machines may say "ringing" after "answered": what was seen stays seen.
     """
     return TRANSITIONS.get((state, sighting), state)
