@@ -26,6 +26,9 @@ VOICEMAIL_PROMPT: Final = (
     "called and why."
 )
 
+#: What a caller hears when no agent can be had.
+FALLBACK_SAY: Final = "Sorry, nobody can take your call right now. Please try again later."
+
 #: A callee who falls silent is asked once and then told goodbye: else the call runs to its longest duration.
 SILENCE: Final[Mapping[str, tuple[str, str]]] = {
     "en": ("Are you still there?", "I cannot hear you, so I will hang up now. Goodbye."),

@@ -1,0 +1,261 @@
+"""`uvcall render-xml`: the document that a carrier fetches, on stdout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+
+import typer
+
+from uvcall.cli import options as opt
+from uvcall.cli.context import Context
+from uvcall.core.model import LOOPBACK_HOSTS, JoinUrl, Provider, parse_join_url
+from uvcall.core.prompt import FALLBACK_SAY
+from uvcall.core.settings import Settings
+from uvcall.core.wire import wire
+from uvcall.errors import ContractBroken, UsageError
+
+if TYPE_CHECKING:
+    from uvcall.cli.dial import DialFlags
+
+HELP: Final = "Print the carrier's XML for a join URL, or its fallback document."
+
+
+class Direction(StrEnum):
+    """Who called whom; with --create it decides who speaks first."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+@dataclass(frozen=True, slots=True)
+class RenderFlags:
+    """The command line of `render-xml`, as given."""
+
+    provider: Provider | None
+    join_url: str | None
+    create: bool
+    direction: Direction
+    option: list[str] | None
+    fallback: bool
+    forward_to: str | None
+    say: str | None
+    output: Path | None
+    agent: str | None
+    prompt: str | None
+    var: list[str] | None
+    voice: str | None
+    model: str | None
+    language: str | None
+    temperature: float | None
+    tool: list[str] | None
+    tools: str | None
+    metadata: list[str] | None
+    record: bool | None
+    call: str | None
+    throttle: str | None
+    prior_call: str | None
+    first_speaker: opt.Speaker | None
+    greeting: str | None
+    max_duration: str | None
+    sandbox: bool
+
+
+#: Flags that say something to Ultravox, so nothing without --create; the language is the fallback's as well.
+_CREATE_ONLY: Final = (
+    "agent", "prompt", "var", "voice", "model", "temperature", "tool", "tools", "metadata", "record", "call",
+    "throttle", "prior_call", "first_speaker", "greeting", "max_duration", "sandbox",
+)  # fmt: skip
+
+
+def render_xml(
+    ctx: typer.Context,
+    provider: opt.ProviderOption = None,
+    join_url: Annotated[
+        str | None, typer.Option("--join-url", metavar="URL|-", help="Join URL of an Ultravox call; - reads stdin.")
+    ] = None,
+    create: Annotated[bool, typer.Option("--create", help="Create the Ultravox call, too.")] = False,
+    direction: Annotated[Direction, typer.Option(help="Who called whom.")] = Direction.INBOUND,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="K=V", help="Attribute of the stream. Repeatable.")
+    ] = None,
+    fallback: Annotated[bool, typer.Option("--fallback", help="The document for when no agent can be had.")] = False,
+    forward_to: Annotated[
+        str | None, typer.Option("--forward-to", metavar="NUMBER", help="With --fallback: who is rung instead.")
+    ] = None,
+    say: Annotated[str | None, typer.Option("--say", metavar="TEXT", help="With --fallback: what is said.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file of your own (0600).")
+    ] = None,
+    agent: opt.Agent = None,
+    prompt: opt.Prompt = None,
+    var: opt.Var = None,
+    voice: opt.Voice = None,
+    model: opt.Model = None,
+    language: opt.Language = None,
+    temperature: opt.Temperature = None,
+    tool: opt.Tool = None,
+    tools: opt.Tools = None,
+    metadata: opt.Metadata = None,
+    record: opt.Record = None,
+    call: opt.Call = None,
+    throttle: opt.Throttle = None,
+    prior_call: opt.PriorCall = None,
+    first_speaker: opt.FirstSpeaker = None,
+    greeting: opt.Greeting = None,
+    max_duration: opt.MaxDuration = None,
+    sandbox: opt.Sandbox = False,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+) -> int:
+    """Parse into flags and run."""
+    given = dict(locals())
+    context: Context = given.pop("ctx").obj
+    context.talk(as_json=given.pop("as_json"), quiet=given.pop("quiet"), verbose=given.pop("verbose"))
+    return run(context, RenderFlags(**given))
+
+
+def run(context: Context, flags: RenderFlags) -> int:
+    """Print or write the document."""
+    _check(flags)
+    if flags.sandbox:
+        from uvcall.sandbox.world import Options
+
+        context.start_sandbox(Options())
+    settings = context.settings(
+        {
+            "provider": flags.provider.value if flags.provider else None,
+            "server.forward_to": flags.forward_to,
+            "server.fallback_say": flags.say,
+            "call.voice": flags.voice,
+            "call.model": flags.model,
+            "call.language": flags.language,
+            "call.greeting": flags.greeting,
+            "call.record": flags.record,
+            "call.max_duration": flags.max_duration,
+            "call.first_speaker": flags.first_speaker.value if flags.first_speaker else None,
+        }
+    )
+    provider = context.provider(settings)
+    xml = _document(context, flags, settings, provider)
+    if flags.output is not None:
+        from uvcall.cli.configfile import write_private
+
+        write_private(flags.output, xml.encode())
+        context.out.say(f"written to {flags.output}")
+        if context.out.as_json:
+            context.out.json({"provider": provider.value, "output": str(flags.output)})
+    elif context.out.as_json:
+        context.out.json({"provider": provider.value, "xml": xml})
+    else:
+        context.out.raw(xml)
+    return 0
+
+
+def _check(flags: RenderFlags) -> None:
+    """Refuse options that are missing or contradict each other.
+
+    Raises:
+        UsageError: With the names of the options.
+    """
+    sources = {"--join-url": flags.join_url is not None, "--create": flags.create, "--fallback": flags.fallback}
+    given = [name for name, present in sources.items() if present]
+    if len(given) != 1:
+        what = f"{' and '.join(given)} exclude each other" if given else "nothing says what to render"
+        raise UsageError(what, hint="give one of --join-url URL, --create and --fallback")
+    if not flags.create:
+        _only_with("--create", flags, _CREATE_ONLY)
+    if not flags.fallback:
+        _only_with("--fallback", flags, ("forward_to", "say"))
+    elif flags.option:
+        raise UsageError("--option is about the stream, and --fallback has none", hint="leave one of them out")
+    if flags.language is not None and flags.join_url is not None:
+        raise UsageError("--language says nothing with --join-url", hint="the call has its language already")
+
+
+def _only_with(wanted: str, flags: RenderFlags, names: tuple[str, ...]) -> None:
+    for name in names:
+        if getattr(flags, name) not in (None, False):
+            raise UsageError(
+                f"--{name.replace('_', '-')} goes only with {wanted}", hint=f"add {wanted}, or leave it out"
+            )
+
+
+def _document(context: Context, flags: RenderFlags, settings: Settings, provider: Provider) -> str:
+    wires = wire(provider)
+    if flags.fallback:
+        return wires.fallback_xml(
+            say=settings.get("server.fallback_say") or FALLBACK_SAY,
+            forward_to=settings.get("server.forward_to"),
+            language=settings.get("call.language") or "en-US",
+        )
+    from uvcall.cli.streams import answer_stream
+
+    stream = answer_stream(settings, provider)
+    attributes = dict(opt.pairs(flags.option, "--option"))
+    if flags.join_url is not None:
+        return wires.answer_xml(_given_url(context, flags.join_url, settings), stream, attributes=attributes)
+    # Before a call is made for it: what is wrong with the document is wrong with any join URL.
+    wires.answer_xml(JoinUrl("wss://voice.ultravox.ai/calls/x"), stream, attributes=attributes)
+    return wires.answer_xml(_created_url(context, flags, settings, provider), stream, attributes=attributes)
+
+
+def _given_url(context: Context, given: str, settings: Settings) -> JoinUrl:
+    """Return the user's join URL, from argv or stdin.
+
+    Raises:
+        UsageError: It is none; the message never holds it.
+    """
+    from uvcall.cli.files import read_text
+
+    text = read_text(given, "--join-url", stdin=context.stdin, limit=4096).strip() if given == "-" else given
+    try:
+        return parse_join_url(text, loopback=_loopback(settings))
+    except ContractBroken as error:
+        raise UsageError(
+            f"--join-url: {error.message}", hint="it looks like wss://voice.ultravox.ai/calls/…"
+        ) from error
+
+
+def _loopback(settings: Settings) -> bool:
+    from urllib.parse import urlsplit
+
+    return (urlsplit(settings.text("ultravox.base_url")).hostname or "") in LOOPBACK_HOSTS
+
+
+def _created_url(context: Context, flags: RenderFlags, settings: Settings, provider: Provider) -> JoinUrl:
+    """Create the Ultravox call and return its join URL."""
+    from types import SimpleNamespace
+    from uuid import uuid4
+
+    from uvcall.cli import plan
+    from uvcall.core.payload import create_call
+
+    # `spec` reads the agent's side of dial's flags, which these are, by the same names.
+    fields: dict[str, Any] = {name: getattr(flags, name) for name in flags.__dataclass_fields__}
+    rest = {"save": None, "greeting_delay": None, "voicemail": SimpleNamespace(value="ignore")}
+    spec = plan.spec(
+        context,
+        cast("DialFlags", SimpleNamespace(**fields, **rest)),
+        _speaking(flags, settings),
+        medium={provider.value: {}},
+        attempt_id=str(uuid4()),
+        ring_s=settings.get("call.ring_timeout"),
+        longest_s=settings.get("call.max_duration"),
+    )
+    created = context.ultravox(settings).create_call(create_call(spec), rings=False)
+    if created.join_url is None:
+        raise ContractBroken("Ultravox created the call without a join URL", peer="ultravox")
+    context.out.say(f"call {created.call_id}: the join URL must be used within {spec.join_timeout_s or 30:g} s")
+    return created.join_url
+
+
+def _speaking(flags: RenderFlags, settings: Settings) -> Settings:
+    """Return the settings with the direction's first speaker, unless somebody has chosen one."""
+    if settings.get("call.first_speaker"):
+        return settings
+    speaker = "agent" if flags.direction is Direction.INBOUND else "user"
+    return Settings({**settings.raw, "call.first_speaker": (speaker, "--direction")}, settings.vault)
