@@ -6,13 +6,14 @@ import asyncio
 import base64
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Final, Protocol, cast
 
 from uvcall.core.model import NOTHING, Cause, Provider
 from uvcall.sandbox import answers, documents
 from uvcall.sandbox.callbacks import FetchFailed, Messenger, handshake_headers
+from uvcall.sandbox.orders import Detection, Order, Run, Script
 from uvcall.sandbox.rest import is_loopback
 from uvcall.sandbox.scenarios import SCENARIOS, scenario_for
 from uvcall.sandbox.world import Leg, StreamEnd, StreamSpec, World
@@ -27,52 +28,6 @@ MAX_DOCUMENTS: Final = 10  #: redirects from one document to the next
 #: How many calls a second each carrier starts; the others wait in its queue. Telnyx documents no number.
 #: https://help.twilio.com/articles/223180028 · https://www.plivo.com/docs/voice/concepts/rate-limits
 CALLS_PER_SECOND: Final = {Provider.TWILIO: 1.0, Provider.PLIVO: 2.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """Where the carrier finds what to do with an answered call: a document, or a URL that gives one."""
-
-    document: str | None = None
-    url: str = ""
-    method: str = "POST"
-    fallback_url: str = ""
-    fallback_method: str = "POST"
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """How the carrier looks for an answering machine."""
-
-    waits: bool = False  #: the script begins after the verdict
-    hangs_up: bool = False  #: the carrier ends the call on a machine
-    to_the_beep: bool = False
-    mode: str = ""  #: the carrier's own word
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One phone leg, as a carrier's API was asked for it. Times are seconds."""
-
-    provider: Provider
-    to: str
-    from_: str
-    ring_timeout_s: float
-    time_limit_s: float
-    script: Script | StreamSpec | None = None
-    detection: Detection | None = None
-    ids: Mapping[str, str] = field(default_factory=lambda: NOTHING)
-    options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
-    patience_s: float = 10.0  #: how long a person stays on a line on which nothing happens
-
-
-@dataclass(slots=True)
-class Run:
-    """What the network remembers of a leg beside the leg itself."""
-
-    order: Order
-    fault: str = ""  #: the carrier's code for what was wrong with the instructions
-    queued_s: float = 0.0
 
 
 class Notices(Protocol):

@@ -36,6 +36,13 @@ class Refusal(Exception):
         self.body = body
         self.headers = dict(headers or {})
 
+    @property
+    def words(self) -> str:
+        """What it says, in a few words."""
+        errors = self.body.get("errors")
+        body = errors[0] if errors else self.body
+        return str(body.get("detail") or body.get("message") or body.get("error") or "")[:200]
+
     def response(self) -> web.Response:
         """Return the answer itself."""
         return web.json_response(self.body, status=self.status, headers=self.headers)

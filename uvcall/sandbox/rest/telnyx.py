@@ -19,8 +19,9 @@ from aiohttp import web
 from uvcall.core.model import Cause, Provider
 from uvcall.sandbox import credentials
 from uvcall.sandbox.documents import TELNYX_RATES, stream_url_problem, telnyx_stream
-from uvcall.sandbox.exchange import Detection, Exchange, Order
+from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.notices.telnyx import remember
+from uvcall.sandbox.orders import Detection, Order
 from uvcall.sandbox.rest import E164, LostReply, Refusal, common_error, is_web_url, iso, json_object, telnyx_error
 from uvcall.sandbox.world import Leg, StreamSpec
 

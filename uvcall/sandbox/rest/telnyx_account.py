@@ -6,8 +6,9 @@ https://developers.telnyx.com/api-reference/debugging/list-call-events
 from __future__ import annotations
 
 import math
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -38,6 +39,13 @@ _EVENT_FILTERS: Final = frozenset(
     }
 )
 _LARGEST_PAGE: Final = 250
+_COMPARISONS: Final[Mapping[str, Callable[[str, str], bool]]] = {
+    "eq": operator.eq,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
 
 
 def _deep_object(query: Mapping[str, str], kind: str) -> dict[tuple[str, str], str]:
@@ -79,13 +87,6 @@ def _listing(items: list[Any], query: Mapping[str, str]) -> web.Response:
 
 def _event_fits(leg: Leg, event: Mapping[str, Any], filters: Mapping[tuple[str, str], str]) -> bool:
     moment = str(event["event_timestamp"])
-    order = {
-        "eq": lambda limit: moment == limit,
-        "gt": lambda limit: moment > limit,
-        "gte": lambda limit: moment >= limit,
-        "lt": lambda limit: moment < limit,
-        "lte": lambda limit: moment <= limit,
-    }
     facts = {
         "leg_id": event["call_leg_id"],
         "application_session_id": event["call_session_id"],
@@ -99,9 +100,9 @@ def _event_fits(leg: Leg, event: Mapping[str, Any], filters: Mapping[tuple[str, 
         "outbound.outbound_voice_profile_id": credentials.TELNYX_PROFILE_ID,
         "failed": "false",
     }
-    for (name, operator), value in filters.items():
+    for (name, comparison), value in filters.items():
         if name == "occurred_at":
-            if not order.get(operator, order["eq"])(value):
+            if not _COMPARISONS.get(comparison, _COMPARISONS["eq"])(moment, value):
                 return False
         elif name == "application_name":
             if value.lower() not in "uvcall sandbox":

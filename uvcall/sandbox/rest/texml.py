@@ -14,8 +14,9 @@ from aiohttp import web
 
 from uvcall.core.model import Cause, Provider
 from uvcall.sandbox import credentials
-from uvcall.sandbox.exchange import Detection, Exchange, Order, Script
+from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.notices.telnyx import texml_status
+from uvcall.sandbox.orders import Detection, Order, Script
 from uvcall.sandbox.rest import (
     LostReply,
     Refusal,
@@ -60,7 +61,9 @@ def texml_order(fields: Mapping[str, Any]) -> Order:
             raise bad("10015", "Bad Request", f"{name} is not a URL.", name)
     machine = str(fields.get("MachineDetection") or "Disable")
     if machine not in {"Enable", "Disable", "DetectMessageEnd"}:
-        raise bad("10015", "Bad Request", "MachineDetection must be Enable, Disable or DetectMessageEnd.", "MachineDetection")
+        raise bad(
+            "10015", "Bad Request", "MachineDetection must be Enable, Disable or DetectMessageEnd.", "MachineDetection"
+        )
     waits = str(fields.get("AsyncAmd") or "false").lower() != "true"
     return Order(
         provider=Provider.TELNYX,

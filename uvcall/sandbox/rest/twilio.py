@@ -15,8 +15,9 @@ from aiohttp import web
 
 from uvcall.core.model import Cause, Provider
 from uvcall.sandbox import credentials
-from uvcall.sandbox.exchange import Detection, Exchange, Order, Script
+from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.notices.twilio import answered_by, seconds, status
+from uvcall.sandbox.orders import Detection, Order, Script
 from uvcall.sandbox.rest import (
     E164,
     LostReply,
@@ -111,8 +112,9 @@ def twilio_order(fields: Mapping[str, list[str]]) -> Order:
     if machine not in {"", "Enable", "DetectMessageEnd"}:
         raise twilio_error(400, 20422, "Invalid Parameter MachineDetection: Enable or DetectMessageEnd.")
     events = [event for value in fields.get("StatusCallbackEvent", ["completed"]) for event in value.split()]
-    if set(events) - _EVENTS:
-        raise twilio_error(400, 21626, f"Invalid status callback events: {' '.join(sorted(set(events) - _EVENTS))[:80]}")
+    wrong = " ".join(sorted(set(events) - _EVENTS))
+    if wrong:
+        raise twilio_error(400, 21626, f"Invalid status callback events: {wrong[:80]}")
     return Order(
         provider=Provider.TWILIO,
         to=to,
@@ -152,7 +154,7 @@ def call_view(exchange: Exchange, leg: Leg) -> dict[str, Any]:
         "from_formatted": _formatted(leg.from_),
         "phone_number_sid": number_sid(leg.from_),
         "status": status(leg),
-        "start_time": rfc2822(leg.answered_at or (leg.ringing_at if ended else None) or (leg.created_at if ended else None)),
+        "start_time": rfc2822(leg.answered_at or (ended and (leg.ringing_at or leg.created_at))),
         "end_time": rfc2822(ended),
         "duration": str(seconds(leg)) if ended else None,
         "price": None,

@@ -1,6 +1,7 @@
 """The rest of a Twilio account as its SDK sees it: the account, its numbers, and Voice Insights' summary.
 
-https://www.twilio.com/docs/iam/api/account · https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource ·
+https://www.twilio.com/docs/iam/api/account ·
+https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource ·
 https://www.twilio.com/docs/voice/voice-insights/api/call/call-summary-resource
 """
 
@@ -101,26 +102,30 @@ class Account:
             ("voice_method", "voice_fallback_method", "sms_method", "sms_fallback_method", "status_callback_method"),
             "POST",
         )
-        return nothing | methods | {
-            "sid": sid,
-            "account_sid": credentials.TWILIO_ACCOUNT_SID,
-            "friendly_name": number,
-            "phone_number": number,
-            "address_requirements": "none",
-            "api_version": "2010-04-01",
-            "beta": False,
-            "capabilities": {"voice": True, "sms": False, "mms": False, "fax": False},
-            "date_created": self._moment(),
-            "date_updated": self._moment(),
-            "origin": "twilio",
-            "voice_receive_mode": "voice",
-            "voice_caller_id_lookup": False,
-            "emergency_status": "Inactive",
-            "emergency_address_status": "unregistered",
-            "status": "in-use",
-            "type": "local",
-            "uri": f"{ROOT}/IncomingPhoneNumbers/{sid}.json",
-        }
+        return (
+            nothing
+            | methods
+            | {
+                "sid": sid,
+                "account_sid": credentials.TWILIO_ACCOUNT_SID,
+                "friendly_name": number,
+                "phone_number": number,
+                "address_requirements": "none",
+                "api_version": "2010-04-01",
+                "beta": False,
+                "capabilities": {"voice": True, "sms": False, "mms": False, "fax": False},
+                "date_created": self._moment(),
+                "date_updated": self._moment(),
+                "origin": "twilio",
+                "voice_receive_mode": "voice",
+                "voice_caller_id_lookup": False,
+                "emergency_status": "Inactive",
+                "emergency_address_status": "unregistered",
+                "status": "in-use",
+                "type": "local",
+                "uri": f"{ROOT}/IncomingPhoneNumbers/{sid}.json",
+            }
+        )
 
     async def summary(self, request: web.Request) -> web.Response:
         """Show Voice Insights' summary of a call: the only place where Twilio tells 603 from 486 without a callback."""
