@@ -157,7 +157,7 @@ class Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             reply(self)
 
-    do_GET = do_POST = do_DELETE = _serve
+    do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the names that http.server looks for
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         pass
