@@ -158,7 +158,7 @@ class _Line:
         self.beat = Beat(world.pace.speed)
         bits = f"{world.chance.getrandbits(128):032x}"
         prefix = self.manners.stream_prefix
-        self.stream_id = prefix + bits if prefix else str(uuid.UUID(hex=bits))
+        self.stream_id = spec.stream_id or (prefix + bits if prefix else str(uuid.UUID(hex=bits)))
 
     async def live(self) -> StreamEnd:
         """Run both directions until the agent, the leg or the network ends them."""
