@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import audioop
 import io
-import sys
+import struct
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SAMPLE_BYTES: Final = {"PCMU": 1, "PCMA": 1, "L16": 2}
 #: What "nothing is said" looks like on the wire, one byte.
 _SILENCE: Final = {"PCMU": b"\xff", "PCMA": b"\xd5", "L16": b"\x00"}
 
-_BIG_ENDIAN: Final = sys.byteorder == "big"
+_BIG_ENDIAN: Final = struct.pack("=H", 1) == b"\0\1"
 
 _WAV_HINT: Final = "convert it, for example: sox input -r 16000 -b 16 -c 1 output.wav"
 _MAX_RATE: Final = 192_000

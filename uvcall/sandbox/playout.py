@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,6 +12,7 @@ from uvcall.core.audio import FRAME_S, Resampling, resample
 
 #: At high speeds a beat is shorter than the event loop's own resolution; being late by that much is not a stall.
 _LOOP_SLACK_S: Final = 0.004
+_GRID: Final = 4
 
 
 @dataclass(slots=True)
@@ -79,7 +81,11 @@ class Beat:
         """Return at the next beat."""
         clock = asyncio.get_running_loop().time
         step = FRAME_S / self.speed
-        self._due = clock() + step if self._due < 0 else self._due + step
+        if self._due < 0:
+            # Streams that fall into the same quarter of a beat wake the event loop once, not one by one.
+            grid = step / _GRID
+            self._due = math.ceil(clock() / grid) * grid
+        self._due += step
         await asyncio.sleep(max(0.0, self._due - clock()))
         late = clock() - self._due
         self.worst_s = max(self.worst_s, late)

@@ -17,10 +17,10 @@ from typing import Final
 
 from uvcall.core.audio import Pcm, at_rate, read_wav
 
-HELLO: Final = "Hello, who is calling please?"
+HELLO: Final = "Hello, who is this?"
 MACHINE: Final = "Nobody is at home. Please leave a message after the tone."
 GREETING: Final = "Hello, this is a test call."
-FAREWELL: Final = "Thank you, goodbye."
+FAREWELL: Final = "Thank you, bye."
 
 #: What the agent says when nobody gives it a script: greeting, farewell.
 DEFAULT_SCRIPT: Final = (GREETING, FAREWELL)
