@@ -343,10 +343,10 @@ def test_text_and_items():
 
 def test_require_key():
     assert require_key("call.voice").name == "call.voice"
-    with pytest.raises(ConfigError, match=r"there is no setting call\.voise") as caught:
+    with pytest.raises(UsageError, match=r"there is no setting call\.voise") as caught:
         require_key("call.voise")
     assert caught.value.hint == "did you mean call.voice?"
-    with pytest.raises(ConfigError, match="x1b"):
+    with pytest.raises(UsageError, match="x1b"):
         require_key("\x1b[2J")
 
 

@@ -70,6 +70,10 @@ class Output:
         if not self.quiet:
             self._write(self.stderr, clean(redact(text, self.secrets)) + "\n")
 
+    def ask(self, text: str) -> None:
+        """Put a question to the user; also with `--quiet`, because an answer is waited for."""
+        self._write(self.stderr, clean(redact(text, self.secrets)) + "\n")
+
     def detail(self, text: str) -> None:
         """Tell what only `--verbose` wants to know."""
         if self.verbose:

@@ -252,14 +252,12 @@ def require_key(name: str) -> Key:
     """Return the setting of that name.
 
     Raises:
-        ConfigError: There is none; the hint says which one may have been meant.
+        UsageError: There is none; the hint says which one may have been meant.
     """
     key = SCHEMA.get(name)
     if key is None:
-        raise ConfigError(
-            f"there is no setting {_short(name)}",
-            hint=_did_you_mean(name, SCHEMA) or "see: uvcall config list",
-        )
+        hint = _did_you_mean(name, SCHEMA) or "uvcall config list shows every setting"
+        raise UsageError(f"there is no setting {_short(name)}", hint=hint)
     return key
 
 
