@@ -1,0 +1,166 @@
+# bash completion for uvcall: generated from the program's command tree.
+
+# Say how a value is completed: sets `how` and `words`. $1: the command, $2: the option, or the argument's position.
+# Fails where there is no such option or argument.
+_uvcall_slot() {
+  how=free words=
+  case "$1 $2" in
+    ' --profile' | 'dial --from' | 'dial --agent' | 'dial --var' | 'dial --voice' | 'dial --model' | 'dial --language' | 'dial --temperature' | 'dial --tool' | 'dial --metadata' | 'dial --throttle' | 'dial --prior-call' | 'dial --greeting' | 'dial --greeting-delay' | 'dial --ring-timeout' | 'dial --max-duration' | 'dial --carrier-option' | 'dial --answer-url' | 'dial --answer-port' | 'dial --answer-host' | 'dial --timeout' | 'dial --settle' | 'dial --ok-codes' | 'dial --speed' | 'dial --seed' | 'dial 0' | 'render-xml --join-url' | 'render-xml --option' | 'render-xml --forward-to' | 'render-xml --say' | 'render-xml --agent' | 'render-xml --var' | 'render-xml --voice' | 'render-xml --model' | 'render-xml --language' | 'render-xml --temperature' | 'render-xml --tool' | 'render-xml --metadata' | 'render-xml --throttle' | 'render-xml --prior-call' | 'render-xml --greeting' | 'render-xml --max-duration' | 'config set 1' | 'sandbox serve --port' | 'sandbox serve --speed' | 'sandbox serve --seed' | 'sandbox env --port') : ;;
+    ' --config' | 'dial --callee-audio' | 'dial --agent-script' | 'render-xml --output' | 'render-xml -o' | 'sandbox serve --callee-audio' | 'sandbox serve --agent-script') how=file ;;
+    'dial --provider' | 'render-xml --provider' | 'config init --provider' | 'config check --provider') how=words words='telnyx twilio plivo' ;;
+    'dial --prompt' | 'dial --tools' | 'dial --call' | 'render-xml --prompt' | 'render-xml --tools' | 'render-xml --call') how=at-file ;;
+    'dial --first-speaker' | 'render-xml --first-speaker') how=words words='user agent' ;;
+    'dial --voicemail') how=words words='hangup leave ignore' ;;
+    'dial --via') how=words words='sdk ultravox' ;;
+    'dial --expect') how=list words='completed accepted internal_error usage policy_refused auth_error provider_refused config_error local_error busy no_answer failed voicemail rejected silent agent_failed max_duration unknown unobserved temporary interrupted' ;;
+    'dial --save') how=directory ;;
+    'dial --scenario' | 'sandbox serve --scenario') how=words words='answer busy no-answer rejected voicemail failed mute hangup-early lost-reply rate-limited no-join agent-drop' ;;
+    'dial --faults' | 'sandbox serve --faults') how=words words='off on' ;;
+    'render-xml --direction') how=words words='inbound outbound' ;;
+    'config set 0' | 'config get 0' | 'config unset 0') how=words words='provider ultravox.api_key ultravox.base_url telnyx.api_key telnyx.public_key telnyx.connection_id telnyx.from telnyx.base_url telnyx.stream_track telnyx.codec telnyx.target_legs twilio.account_sid twilio.auth_token twilio.from twilio.base_url plivo.auth_id plivo.auth_token plivo.from plivo.codec plivo.answer_url plivo.answer_port plivo.base_url call.agent call.prompt call.voice call.model call.language call.max_duration call.ring_timeout call.first_speaker call.greeting call.record server.public_url server.host server.port server.numbers server.allow_from server.deny_from server.max_concurrent server.forward_to server.fallback_say policy.countries policy.window policy.dnc' ;;
+    *) return 1 ;;
+  esac
+}
+
+# The options and the commands that may follow a command: sets `options` and `commands`.
+_uvcall_command() {
+  options= commands=
+  case "$1" in
+    '') options='--profile --config --version --help' commands='dial render-xml config sandbox' ;;
+    dial) options='--provider --from --agent --prompt --var --voice --model --language --temperature --tool --tools --metadata --record --no-record --call --throttle --prior-call --first-speaker --greeting --greeting-delay --ring-timeout --max-duration --voicemail --carrier-option --via --answer-url --answer-port --answer-host --detach --wait --timeout --settle --expect --ok-codes --dry-run --save --sandbox --scenario --speed --faults --seed --callee-audio --agent-script --json --quiet --verbose --help' commands='' ;;
+    render-xml) options='--provider --join-url --create --direction --option --fallback --forward-to --say --output --agent --prompt --var --voice --model --language --temperature --tool --tools --metadata --record --no-record --call --throttle --prior-call --first-speaker --greeting --max-duration --sandbox --json --quiet --verbose --help' commands='' ;;
+    config) options=--help commands='init set get unset list path check' ;;
+    'config init') options='--provider --check --no-check --no-keyring --json --quiet --verbose --help' commands='' ;;
+    'config set') options='--no-keyring --json --quiet --verbose --help' commands='' ;;
+    'config get') options='--json --quiet --verbose --help' commands='' ;;
+    'config unset') options='--json --quiet --verbose --help' commands='' ;;
+    'config list') options='--json --quiet --verbose --help' commands='' ;;
+    'config path') options='--json --quiet --verbose --help' commands='' ;;
+    'config check') options='--provider --sandbox --json --quiet --verbose --help' commands='' ;;
+    sandbox) options=--help commands='serve env fidelity' ;;
+    'sandbox serve') options='--port --scenario --speed --faults --seed --callee-audio --agent-script --json --quiet --verbose --help' commands='' ;;
+    'sandbox env') options='--port --json --quiet --verbose --help' commands='' ;;
+    'sandbox fidelity') options='--json --quiet --verbose --help' commands='' ;;
+  esac
+}
+
+# Offer what `compgen "$@"` finds for the current word, with what stands before it on the same word.
+_uvcall_offer() {
+  local found
+  while IFS= read -r found; do
+    COMPREPLY[${#COMPREPLY[@]}]=$before$found
+  done < <(compgen "$@" -- "$cur")
+}
+
+_uvcall() {
+  local cur=${COMP_WORDS[COMP_CWORD]} at=$((COMP_CWORD - 1)) before= mark= prev= command= position=0
+  local how= words= options= commands= word i
+  COMPREPLY=()
+
+  # Readline cuts words at `=` and `@`. What follows a `=` is replaced by the answer; an `@` is replaced with it. Where
+  # readline is told not to cut, the whole word arrives, and all of it is replaced.
+  case $cur in
+    =) mark=$cur cur= ;;
+    @ | =@) mark=$cur before=@ cur= ;;
+    --*=@*) mark='=@' prev=${cur%%=*} before=$prev=@ cur=${cur#*=@} ;;
+    --*=*) mark='=' prev=${cur%%=*} before=$prev= cur=${cur#*=} ;;
+    @*) mark=@ before=@ cur=${cur#@} ;;
+    *)
+      case ${COMP_WORDS[at]} in
+        = | @ | =@)
+          mark=${COMP_WORDS[at]}
+          before=${mark#=}
+          at=$((at - 1))
+          ;;
+      esac
+      ;;
+  esac
+  [[ -n $prev ]] || prev=${COMP_WORDS[at]}
+
+  # Which command is it? Options and their values are stepped over.
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word=${COMP_WORDS[i]}
+    case $word in
+      -*=*) ;;
+      -*)
+        if _uvcall_slot "$command" "$word"; then
+          i=$((i + 1))
+        fi
+        ;;
+      *)
+        _uvcall_command "$command"
+        case " $commands " in
+          *" $word "*) command=${command:+$command }$word ;;
+          *) position=$((position + 1)) ;;
+        esac
+        ;;
+    esac
+    # The rest of a word that readline has cut.
+    while ((i < COMP_CWORD)); do
+      case ${COMP_WORDS[i]} in
+        = | @ | =@ | :) i=$((i + 1)) ;;
+        *)
+          case ${COMP_WORDS[i + 1]} in
+            = | =@ | :) i=$((i + 1)) ;;
+            *) break ;;
+          esac
+          ;;
+      esac
+    done
+  done
+
+  if [[ $prev == -* ]] && _uvcall_slot "$command" "$prev"; then
+    :
+  elif [[ $cur == -* ]]; then
+    _uvcall_command "$command"
+    _uvcall_offer -W "$options"
+    return 0
+  else
+    _uvcall_command "$command"
+    if [[ -n $commands ]]; then
+      _uvcall_offer -W "$commands"
+      return 0
+    fi
+    _uvcall_slot "$command" "$position" || return 0
+  fi
+
+  case $how in
+    words) _uvcall_offer -W "$words" ;;
+    list)
+      if [[ $cur == *,* ]]; then
+        before=$before${cur%,*},
+        cur=${cur##*,}
+      fi
+      _uvcall_offer -W "$words"
+      ;;
+    file)
+      compopt -o filenames 2>/dev/null
+      _uvcall_offer -f
+      ;;
+    directory)
+      compopt -o filenames 2>/dev/null
+      _uvcall_offer -d
+      ;;
+    at-file)
+      case $mark in
+        *@)
+          # Told that these are file names, readline would look for a file of that name with its `@`, and quote the `@`.
+          while IFS= read -r word; do
+            printf -v words %q "$word"
+            if [[ -d $word ]]; then
+              words=$words/
+              compopt -o nospace 2>/dev/null
+            fi
+            COMPREPLY[${#COMPREPLY[@]}]=$before$words
+          done < <(compgen -f -- "$cur")
+          ;;
+        *)
+          [[ -n $cur ]] || COMPREPLY=("$before@")
+          compopt -o nospace 2>/dev/null
+          ;;
+      esac
+      ;;
+  esac
+}
+
+complete -F _uvcall uvcall

@@ -1,0 +1,228 @@
+# fish completion for uvcall: generated from the program's command tree.
+
+set -g __uvcall_commands 'dial' 'render-xml' 'config' 'config init' 'config set' 'config get' 'config unset' 'config list' 'config path' 'config check' 'sandbox' 'sandbox serve' 'sandbox env' 'sandbox fidelity'
+set -g __uvcall_takes ' --profile' ' --config' 'dial --provider' 'dial --from' 'dial --agent' 'dial --prompt' 'dial --var' 'dial --voice' 'dial --model' 'dial --language' 'dial --temperature' 'dial --tool' 'dial --tools' 'dial --metadata' 'dial --call' 'dial --throttle' 'dial --prior-call' 'dial --first-speaker' 'dial --greeting' 'dial --greeting-delay' 'dial --ring-timeout' 'dial --max-duration' 'dial --voicemail' 'dial --carrier-option' 'dial --via' 'dial --answer-url' 'dial --answer-port' 'dial --answer-host' 'dial --timeout' 'dial --settle' 'dial --expect' 'dial --ok-codes' 'dial --save' 'dial --scenario' 'dial --speed' 'dial --faults' 'dial --seed' 'dial --callee-audio' 'dial --agent-script' 'render-xml --provider' 'render-xml --join-url' 'render-xml --direction' 'render-xml --option' 'render-xml --forward-to' 'render-xml --say' 'render-xml --output' 'render-xml -o' 'render-xml --agent' 'render-xml --prompt' 'render-xml --var' 'render-xml --voice' 'render-xml --model' 'render-xml --language' 'render-xml --temperature' 'render-xml --tool' 'render-xml --tools' 'render-xml --metadata' 'render-xml --call' 'render-xml --throttle' 'render-xml --prior-call' 'render-xml --first-speaker' 'render-xml --greeting' 'render-xml --max-duration' 'config init --provider' 'config check --provider' 'sandbox serve --port' 'sandbox serve --scenario' 'sandbox serve --speed' 'sandbox serve --faults' 'sandbox serve --seed' 'sandbox serve --callee-audio' 'sandbox serve --agent-script' 'sandbox env --port'
+
+# Succeed where the words before the cursor name exactly the command $argv[1] and $argv[2] arguments, if that is given.
+function __uvcall_at
+    set -l words (commandline -opc)
+    set -e words[1]
+    set -l command ''
+    set -l position 0
+    set -l skip 0
+    for word in $words
+        if test $skip = 1
+            set skip 0
+            continue
+        end
+        switch $word
+            case '-*=*'
+            case '-*'
+                contains -- "$command $word" $__uvcall_takes
+                and set skip 1
+            case '*'
+                if contains -- (string trim -- "$command $word") $__uvcall_commands
+                    set command (string trim -- "$command $word")
+                else
+                    set position (math $position + 1)
+                end
+        end
+    end
+    test "$command" = "$argv[1]"
+    and test (count $argv) -lt 2 -o "$position" = "$argv[2]"
+end
+
+# The current word, or what follows the `=` in it.
+function __uvcall_value
+    commandline -ct | string replace -r -- '^--[^=]*=' ''
+end
+
+# Words with commas between them.
+function __uvcall_list
+    set -l done (__uvcall_value | string replace -r -- '[^,]*$' '')
+    printf '%s\n' "$done"$argv
+end
+
+# `@` and a file name.
+function __uvcall_at_file
+    set -l token (__uvcall_value)
+    if string match -q -- '@*' "$token"
+        printf '@%s\n' (__fish_complete_path (string sub -s 2 -- "$token"))
+    else
+        echo @
+    end
+end
+
+complete -c uvcall -f
+
+complete -c uvcall -n '__uvcall_at \'\' 0' -a dial -d 'Place one phone call, stay until it is over, and exit with its outcome'
+complete -c uvcall -n '__uvcall_at \'\' 0' -a render-xml -d 'Print the carrier\'s XML for a join URL, or its fallback document'
+complete -c uvcall -n '__uvcall_at \'\' 0' -a config -d 'Settings: flag → environment → profile → file → default'
+complete -c uvcall -n '__uvcall_at \'\' 0' -a sandbox -d 'Ultravox, Telnyx, Twilio and Plivo, simulated on this machine'
+complete -c uvcall -n '__uvcall_at \'\'' -l profile -r -f -d 'Settings profile'
+complete -c uvcall -n '__uvcall_at \'\'' -l config -r -F -d 'Configuration file'
+complete -c uvcall -n '__uvcall_at \'\'' -l version -s V -d 'Show the version'
+complete -c uvcall -n '__uvcall_at \'\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'dial\'' -l provider -r -f -a 'telnyx twilio plivo' -d 'Carrier'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l from -r -f -d 'Caller number, E.164'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l agent -r -f -d 'Ultravox agent that speaks'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l prompt -r -f -a '(__uvcall_at_file)' -d 'System prompt, when no agent is named'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l var -r -f -d 'Fill {{K}} in the prompt, or an agent\'s template'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l voice -r -f -d 'Voice, by id or name'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l model -r -f -d 'Ultravox model'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l language -r -f -d 'Language hint, BCP 47'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l temperature -r -f -d '0 to 1'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l tool -r -f -d 'A tool, by name'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l tools -r -f -a '(__uvcall_at_file)' -d 'Tool definitions, a JSON array'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l metadata -r -f -d 'Repeatable'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l record -d 'Have Ultravox record the call'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l no-record -d 'Have Ultravox record the call'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l call -r -f -a '(__uvcall_at_file)' -d 'A Create Call body to start from; flags win'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l throttle -r -f -d 'Ultravox call throttle to obey'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l prior-call -r -f -d 'Continue an earlier Ultravox call'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l first-speaker -r -f -a 'user agent' -d 'Who speaks first'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l greeting -r -f -d 'The agent\'s first words'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l greeting-delay -r -f -d 'How long a silent callee is waited for before it (4s)'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l ring-timeout -r -f -d 'How long it may ring (35s)'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l max-duration -r -f -d 'Longest call (10m)'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l voicemail -r -f -a 'hangup leave ignore' -d 'When a machine answers'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l carrier-option -r -f -d 'Argument for the carrier SDK\'s call, as is'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l via -r -f -a 'sdk ultravox' -d 'Who places the phone leg'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l answer-url -r -f -d 'Plivo: public base URL that reaches the answer port'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l answer-port -r -f -d 'Plivo: port to listen on for it (8089)'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l answer-host -r -f -d 'Plivo: address to listen on for it'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l detach -d 'Return once the carrier has accepted the call'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l wait -d 'Return once the carrier has accepted the call'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l timeout -r -f -d 'Stop waiting after; the call goes on'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l settle -r -f -d 'After a lost reply, how long to look for the call'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l expect -r -f -a '(__uvcall_list completed accepted internal_error usage policy_refused auth_error provider_refused config_error local_error busy no_answer failed voicemail rejected silent agent_failed max_duration unknown unobserved temporary interrupted)' -d 'Exit 0 for these outcomes only'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l ok-codes -r -f -d 'Exit 0 for these codes too'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l dry-run -d 'Print what would be sent; contact nobody'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l save -r -f -a '(__fish_complete_directories (__uvcall_value))' -d 'Keep the transcript and the recording there'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l sandbox -d 'Use simulated vendors on this machine: no account, no cost'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l scenario -r -f -a 'answer\\t\'answers and talks\' busy\\t\'is on the phone already\' no-answer\\t\'lets it ring\' rejected\\t\'presses the red button\' voicemail\\t\'is away: an answering machine speaks\' failed\\t\'has a number out of service\' mute\\t\'answers and never speaks\' hangup-early\\t\'answers and hangs up at once\' lost-reply\\t\'answers, but the carrier\\\'s reply never arrives\' rate-limited\\t\'answers once the carrier has said 429\' no-join\\t\'answers, and the agent never joins\' agent-drop\\t\'answers, and the agent\\\'s side breaks\'' -d 'With --sandbox: what the callee does'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l speed -r -f -d 'With --sandbox: so many times faster than life'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l faults -r -f -a 'off\\t\'none\' on\\t\'a few of each\'' -d 'With --sandbox: faults to inject'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l seed -r -f -d 'With --sandbox: repeat a run\'s chances'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l callee-audio -r -F -d 'With --sandbox: what the callee says'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l agent-script -r -F -d 'With --sandbox: the agent\'s lines, one a line'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l provider -r -f -a 'telnyx twilio plivo' -d 'Carrier'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l join-url -r -f -d 'Join URL of an Ultravox call; - reads stdin'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l create -d 'Create the Ultravox call, too'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l direction -r -f -a 'inbound outbound' -d 'Who called whom'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l option -r -f -d 'Attribute of the stream'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l fallback -d 'The document for when no agent can be had'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l forward-to -r -f -d 'With --fallback: who is rung instead'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l say -r -f -d 'With --fallback: what is said'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l output -s o -r -F -d 'Write to a file of your own (0600)'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l agent -r -f -d 'Ultravox agent that speaks'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l prompt -r -f -a '(__uvcall_at_file)' -d 'System prompt, when no agent is named'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l var -r -f -d 'Fill {{K}} in the prompt, or an agent\'s template'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l voice -r -f -d 'Voice, by id or name'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l model -r -f -d 'Ultravox model'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l language -r -f -d 'Language hint, BCP 47'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l temperature -r -f -d '0 to 1'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l tool -r -f -d 'A tool, by name'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l tools -r -f -a '(__uvcall_at_file)' -d 'Tool definitions, a JSON array'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l metadata -r -f -d 'Repeatable'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l record -d 'Have Ultravox record the call'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l no-record -d 'Have Ultravox record the call'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l call -r -f -a '(__uvcall_at_file)' -d 'A Create Call body to start from; flags win'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l throttle -r -f -d 'Ultravox call throttle to obey'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l prior-call -r -f -d 'Continue an earlier Ultravox call'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l first-speaker -r -f -a 'user agent' -d 'Who speaks first'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l greeting -r -f -d 'The agent\'s first words'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l max-duration -r -f -d 'Longest call (10m)'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l sandbox -d 'Use simulated vendors on this machine: no account, no cost'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'config\' 0' -a init -d 'Ask for what a carrier needs, say where to find it, check it, and write it down'
+complete -c uvcall -n '__uvcall_at \'config\' 0' -a set -d 'Set a setting in the file, or in the profile of --profile'
+complete -c uvcall -n '__uvcall_at \'config\' 0' -a get -d 'Print a setting\'s value; a secret only as set (…last4)'
+complete -c uvcall -n '__uvcall_at \'config\' 0' -a unset -d 'Remove a setting from the file, or from the profile of --profile'
+complete -c uvcall -n '__uvcall_at \'config\' 0' -a list -d 'Show every setting with its value and where that came from'
+complete -c uvcall -n '__uvcall_at \'config\' 0' -a path -d 'Print where the configuration file is'
+complete -c uvcall -n '__uvcall_at \'config\' 0' -a check -d 'Try the credentials at Ultravox and the carriers; no call is placed'
+complete -c uvcall -n '__uvcall_at \'config\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'config init\'' -l provider -r -f -a 'telnyx twilio plivo' -d 'Carrier'
+complete -c uvcall -n '__uvcall_at \'config init\'' -l check -d 'Try the credentials at the vendors before writing'
+complete -c uvcall -n '__uvcall_at \'config init\'' -l no-check -d 'Try the credentials at the vendors before writing'
+complete -c uvcall -n '__uvcall_at \'config init\'' -l no-keyring -d 'Keep secrets in the file (0600), not in the system\'s keyring'
+complete -c uvcall -n '__uvcall_at \'config init\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'config init\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'config init\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'config init\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'config set\' 0' -a 'provider\\t\'carrier to use\' ultravox.api_key\\t\'Ultravox API key\' ultravox.base_url\\t\'where the Ultravox API is\' telnyx.api_key\\t\'Telnyx API key\' telnyx.public_key\\t\'key that checks Telnyx\\\'s webhooks\' telnyx.connection_id\\t\'Voice API application (connection) that places the calls\' telnyx.from\\t\'caller number at Telnyx\' telnyx.base_url\\t\'where the Telnyx API is\' telnyx.stream_track\\t\'which audio Telnyx streams to the agent\' telnyx.codec\\t\'codec of the Telnyx stream\' telnyx.target_legs\\t\'which legs hear the agent\' twilio.account_sid\\t\'Twilio account SID\' twilio.auth_token\\t\'Twilio auth token\' twilio.from\\t\'caller number at Twilio\' twilio.base_url\\t\'where the Twilio API is\' plivo.auth_id\\t\'Plivo auth ID\' plivo.auth_token\\t\'Plivo auth token\' plivo.from\\t\'caller number at Plivo\' plivo.codec\\t\'codec of the Plivo stream\' plivo.answer_url\\t\'public URL that reaches the answer port of this machine\' plivo.answer_port\\t\'port on which dial answers Plivo\' plivo.base_url\\t\'where the Plivo API is\' call.agent\\t\'Ultravox agent that speaks\' call.prompt\\t\'system prompt, when no agent is set\' call.voice\\t\'voice, by id or name\' call.model\\t\'model, by name\' call.language\\t\'language hint, BCP 47\' call.max_duration\\t\'longest call\' call.ring_timeout\\t\'how long it may ring\' call.first_speaker\\t\'who speaks first\' call.greeting\\t\'what the agent says first, or to a silent callee\' call.record\\t\'have Ultravox record the call\' server.public_url\\t\'public URL that reaches serve-inbound\' server.host\\t\'address that serve-inbound listens on\' server.port\\t\'port that serve-inbound listens on\' server.numbers\\t\'numbers that may be rung\' server.allow_from\\t\'callers to answer; all others are turned away\' server.deny_from\\t\'callers to turn away\' server.max_concurrent\\t\'calls at the same time\' server.forward_to\\t\'where callers go when no agent can be had\' server.fallback_say\\t\'what callers hear when no agent can be had\' policy.countries\\t\'countries that may be called, ISO 3166 codes\' policy.window\\t\'hours of the callee\\\'s day in which a batch may call, 09:00-20:00\' policy.dnc\\t\'file with numbers never to call, one a line\''
+complete -c uvcall -n '__uvcall_at \'config set\'' -l no-keyring -d 'Keep secrets in the file (0600), not in the system\'s keyring'
+complete -c uvcall -n '__uvcall_at \'config set\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'config set\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'config set\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'config set\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'config get\' 0' -a 'provider\\t\'carrier to use\' ultravox.api_key\\t\'Ultravox API key\' ultravox.base_url\\t\'where the Ultravox API is\' telnyx.api_key\\t\'Telnyx API key\' telnyx.public_key\\t\'key that checks Telnyx\\\'s webhooks\' telnyx.connection_id\\t\'Voice API application (connection) that places the calls\' telnyx.from\\t\'caller number at Telnyx\' telnyx.base_url\\t\'where the Telnyx API is\' telnyx.stream_track\\t\'which audio Telnyx streams to the agent\' telnyx.codec\\t\'codec of the Telnyx stream\' telnyx.target_legs\\t\'which legs hear the agent\' twilio.account_sid\\t\'Twilio account SID\' twilio.auth_token\\t\'Twilio auth token\' twilio.from\\t\'caller number at Twilio\' twilio.base_url\\t\'where the Twilio API is\' plivo.auth_id\\t\'Plivo auth ID\' plivo.auth_token\\t\'Plivo auth token\' plivo.from\\t\'caller number at Plivo\' plivo.codec\\t\'codec of the Plivo stream\' plivo.answer_url\\t\'public URL that reaches the answer port of this machine\' plivo.answer_port\\t\'port on which dial answers Plivo\' plivo.base_url\\t\'where the Plivo API is\' call.agent\\t\'Ultravox agent that speaks\' call.prompt\\t\'system prompt, when no agent is set\' call.voice\\t\'voice, by id or name\' call.model\\t\'model, by name\' call.language\\t\'language hint, BCP 47\' call.max_duration\\t\'longest call\' call.ring_timeout\\t\'how long it may ring\' call.first_speaker\\t\'who speaks first\' call.greeting\\t\'what the agent says first, or to a silent callee\' call.record\\t\'have Ultravox record the call\' server.public_url\\t\'public URL that reaches serve-inbound\' server.host\\t\'address that serve-inbound listens on\' server.port\\t\'port that serve-inbound listens on\' server.numbers\\t\'numbers that may be rung\' server.allow_from\\t\'callers to answer; all others are turned away\' server.deny_from\\t\'callers to turn away\' server.max_concurrent\\t\'calls at the same time\' server.forward_to\\t\'where callers go when no agent can be had\' server.fallback_say\\t\'what callers hear when no agent can be had\' policy.countries\\t\'countries that may be called, ISO 3166 codes\' policy.window\\t\'hours of the callee\\\'s day in which a batch may call, 09:00-20:00\' policy.dnc\\t\'file with numbers never to call, one a line\''
+complete -c uvcall -n '__uvcall_at \'config get\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'config get\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'config get\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'config get\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'config unset\' 0' -a 'provider\\t\'carrier to use\' ultravox.api_key\\t\'Ultravox API key\' ultravox.base_url\\t\'where the Ultravox API is\' telnyx.api_key\\t\'Telnyx API key\' telnyx.public_key\\t\'key that checks Telnyx\\\'s webhooks\' telnyx.connection_id\\t\'Voice API application (connection) that places the calls\' telnyx.from\\t\'caller number at Telnyx\' telnyx.base_url\\t\'where the Telnyx API is\' telnyx.stream_track\\t\'which audio Telnyx streams to the agent\' telnyx.codec\\t\'codec of the Telnyx stream\' telnyx.target_legs\\t\'which legs hear the agent\' twilio.account_sid\\t\'Twilio account SID\' twilio.auth_token\\t\'Twilio auth token\' twilio.from\\t\'caller number at Twilio\' twilio.base_url\\t\'where the Twilio API is\' plivo.auth_id\\t\'Plivo auth ID\' plivo.auth_token\\t\'Plivo auth token\' plivo.from\\t\'caller number at Plivo\' plivo.codec\\t\'codec of the Plivo stream\' plivo.answer_url\\t\'public URL that reaches the answer port of this machine\' plivo.answer_port\\t\'port on which dial answers Plivo\' plivo.base_url\\t\'where the Plivo API is\' call.agent\\t\'Ultravox agent that speaks\' call.prompt\\t\'system prompt, when no agent is set\' call.voice\\t\'voice, by id or name\' call.model\\t\'model, by name\' call.language\\t\'language hint, BCP 47\' call.max_duration\\t\'longest call\' call.ring_timeout\\t\'how long it may ring\' call.first_speaker\\t\'who speaks first\' call.greeting\\t\'what the agent says first, or to a silent callee\' call.record\\t\'have Ultravox record the call\' server.public_url\\t\'public URL that reaches serve-inbound\' server.host\\t\'address that serve-inbound listens on\' server.port\\t\'port that serve-inbound listens on\' server.numbers\\t\'numbers that may be rung\' server.allow_from\\t\'callers to answer; all others are turned away\' server.deny_from\\t\'callers to turn away\' server.max_concurrent\\t\'calls at the same time\' server.forward_to\\t\'where callers go when no agent can be had\' server.fallback_say\\t\'what callers hear when no agent can be had\' policy.countries\\t\'countries that may be called, ISO 3166 codes\' policy.window\\t\'hours of the callee\\\'s day in which a batch may call, 09:00-20:00\' policy.dnc\\t\'file with numbers never to call, one a line\''
+complete -c uvcall -n '__uvcall_at \'config unset\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'config unset\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'config unset\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'config unset\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'config list\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'config list\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'config list\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'config list\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'config path\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'config path\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'config path\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'config path\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'config check\'' -l provider -r -f -a 'telnyx twilio plivo' -d 'Carrier'
+complete -c uvcall -n '__uvcall_at \'config check\'' -l sandbox -d 'Use simulated vendors on this machine: no account, no cost'
+complete -c uvcall -n '__uvcall_at \'config check\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'config check\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'config check\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'config check\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'sandbox\' 0' -a serve -d 'Run the sandbox until interrupted; print one JSON line when it is ready'
+complete -c uvcall -n '__uvcall_at \'sandbox\' 0' -a env -d 'Print the `export` lines that point uvcall, and the vendors\' own SDKs, at `sandbox serve --port PORT`'
+complete -c uvcall -n '__uvcall_at \'sandbox\' 0' -a fidelity -d 'List every known difference between the sandbox and the vendors'
+complete -c uvcall -n '__uvcall_at \'sandbox\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'sandbox serve\'' -l port -r -f -d 'Port; 0 for any free one'
+complete -c uvcall -n '__uvcall_at \'sandbox serve\'' -l scenario -r -f -a 'answer\\t\'answers and talks\' busy\\t\'is on the phone already\' no-answer\\t\'lets it ring\' rejected\\t\'presses the red button\' voicemail\\t\'is away: an answering machine speaks\' failed\\t\'has a number out of service\' mute\\t\'answers and never speaks\' hangup-early\\t\'answers and hangs up at once\' lost-reply\\t\'answers, but the carrier\\\'s reply never arrives\' rate-limited\\t\'answers once the carrier has said 429\' no-join\\t\'answers, and the agent never joins\' agent-drop\\t\'answers, and the agent\\\'s side breaks\'' -d 'With --sandbox: what the callee does'
+complete -c uvcall -n '__uvcall_at \'sandbox serve\'' -l speed -r -f -d 'With --sandbox: so many times faster than life'
+complete -c uvcall -n '__uvcall_at \'sandbox serve\'' -l faults -r -f -a 'off\\t\'none\' on\\t\'a few of each\'' -d 'With --sandbox: faults to inject'
+complete -c uvcall -n '__uvcall_at \'sandbox serve\'' -l seed -r -f -d 'With --sandbox: repeat a run\'s chances'
+complete -c uvcall -n '__uvcall_at \'sandbox serve\'' -l callee-audio -r -F -d 'With --sandbox: what the callee says'
+complete -c uvcall -n '__uvcall_at \'sandbox serve\'' -l agent-script -r -F -d 'With --sandbox: the agent\'s lines, one a line'
+complete -c uvcall -n '__uvcall_at \'sandbox serve\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'sandbox serve\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'sandbox serve\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'sandbox serve\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'sandbox env\'' -l port -r -f -d 'Where `sandbox serve` listens'
+complete -c uvcall -n '__uvcall_at \'sandbox env\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'sandbox env\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'sandbox env\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'sandbox env\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'sandbox fidelity\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'sandbox fidelity\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'sandbox fidelity\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'sandbox fidelity\'' -l help -s h -d 'Show this message and exit'

@@ -1,0 +1,111 @@
+"""What tests of every room use: uvcall as a process of its own, and a sandbox to talk to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parents[1]
+
+#: Examples are searched anew in each run; how long one takes on a busy machine says nothing.
+settings.register_profile("uvcall", deadline=None, database=None)
+settings.load_profile("uvcall")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a process ended."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON value on stdout; anything beside it fails the test."""
+        return json.loads(self.stdout)
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """Return an environment in which nothing of the developer's own can be found."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "PYTHONPATH": str(ROOT),
+        "LANG": "C.UTF-8",
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_STATE_HOME": str(home / "state"),
+        "XDG_DATA_HOME": str(home / "data"),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "UVCALL_STATE_DIR": str(home / "uvcall"),
+        # A keyring that is always locked: no test may touch the developer's.
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+    }
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home directory with nothing in it."""
+    directory = tmp_path / "home"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def run_uvcall(home: Path, request: pytest.FixtureRequest) -> Callable[..., Ran]:
+    """Run `python -m uvcall ARGV…` in a clean environment and return how it ended; a failed test shows every run.
+
+    `env` is laid over the clean environment, `stdin` is text or bytes, `cwd` is the home directory unless given.
+    """
+
+    def run(
+        *argv: str,
+        env: Mapping[str, str] | None = None,
+        stdin: str | bytes = "",
+        timeout: float = 50,
+        cwd: Path | None = None,
+    ) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-m", "uvcall", *argv],
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            env={**clean_environment(home), **(env or {})},
+            cwd=cwd or home,
+            timeout=timeout,
+            check=False,
+        )
+        ran = Ran(argv, done.returncode, done.stdout.decode(), done.stderr.decode())
+        words = f"exit code {ran.code}\n--- stdout\n{ran.stdout}--- stderr\n{ran.stderr}"
+        request.node.add_report_section("call", f"uvcall {' '.join(argv)}", words)
+        return ran
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sandbox_server() -> Iterator[Any]:
+    """A sandbox twenty times faster than life, for as long as the tests run."""
+    from uvcall.sandbox.app import start
+    from uvcall.sandbox.world import Options
+
+    with start(Options(speed=20, seed=1)) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(sandbox_server: Any) -> Any:
+    """The sandbox, emptied: `ready["env"]` points a program at it, `history()` tells what its peers saw."""
+    reset = urllib.request.Request(f"{sandbox_server.ready['ultravox']}/_sandbox/reset", method="POST")
+    with urllib.request.urlopen(reset, timeout=10):
+        return sandbox_server
