@@ -126,16 +126,17 @@ def called(fields: Fields, name: str, *, plus: bool = True) -> str:
 
 
 def refuse_hidden(fields: Fields, names: Iterable[str]) -> None:
-    """Refuse a form in which another field's value swallows one of these names.
+    """Refuse a form whose signed text holds one of these names elsewhere than as the field's own name.
 
-    The signatures of Twilio and Plivo join names and values without a separator: a field that may be absent could be
-    made to vanish into its neighbour and the signature would still be right.
+    The signatures of Twilio and Plivo join sorted names and values without a separator: a field that may be absent
+    could be made to vanish into its neighbour, or to end elsewhere, and the signature would still be right.
 
     Raises:
-        WebhookInvalid: One of them does.
+        WebhookInvalid: It does.
     """
+    joined = "".join(f"{name}{value}" for name in sorted(fields) for value in sorted(fields[name]))
     for name in names:
-        if any(name in value for values in fields.values() for value in values):
+        if joined.count(name) != len(fields.get(name, ())):
             raise invalid(f"the name {name} stands inside another field of the webhook")
 
 

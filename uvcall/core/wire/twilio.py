@@ -166,7 +166,7 @@ def sign(request: HttpRequest, key: str, *, now: float, nonce: str) -> HttpReque
         joint = "&" if urlsplit(request.url).query else "?"
         digest = hashlib.sha256(request.body).hexdigest()
         request = replace(request, url=f"{urldefrag(request.url).url}{joint}bodySHA256={digest}")
-    mac = _mac(key, urldefrag(request.url).url, signed_form(request), _algorithm(request))
+    mac = _mac(key, urldefrag(request.url).url, _form(request), _algorithm(request))
     return replace(request, headers=with_headers(request.headers, {SIGNATURE: base64(mac)}))
 
 
@@ -179,7 +179,7 @@ def verify(request: HttpRequest, key: str, *, now: float) -> None:  # noqa: ARG0
     """
     given = sole(request.headers, SIGNATURE).encode("utf-8", errors="replace")
     algorithm = _algorithm(request)
-    form = signed_form(request)
+    form = _form(request)
     hashes = _body_hashes(request.url)
     if not form and (request.body or hashes):
         digest = hashlib.sha256(request.body).hexdigest()
@@ -203,7 +203,7 @@ def parse_webhook(request: HttpRequest) -> CallWebhook:
         WebhookInvalid: A used field is missing, doubled, or does not match its whole pattern.
     """
     fields = f.form(request)
-    f.refuse_hidden(fields, ("AnsweredBy", "CallbackSource", "StreamEvent"))
+    f.refuse_hidden(fields, ("AnsweredBy", "CallStatus", "CallbackSource", "StreamEvent"))
     hook = CallWebhook(
         provider=Provider.TWILIO,
         kind=WebhookKind.OTHER,
@@ -236,6 +236,11 @@ def parse_webhook(request: HttpRequest) -> CallWebhook:
 
 def _cannot(option: str, value: str | None, hint: str) -> UsageError:
     return UsageError(f"Twilio's two-way <Stream> cannot take {option}={printable(value or '')}", hint=hint)
+
+
+def _form(request: HttpRequest) -> tuple[tuple[str, str], ...]:
+    """Return the parameters that are signed one by one; any other body is signed through its hash in the URL."""
+    return signed_form(request) if is_form(request) else ()
 
 
 def _algorithm(request: HttpRequest) -> str:
