@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from uvcall.cli.files import open_regular
 from uvcall.core.model import Secret
 from uvcall.core.settings import KEYRING_MARK, SCHEMA
 from uvcall.errors import AuthError, ConfigError, LocalError
@@ -37,17 +37,17 @@ def read(path: Path, *, must_exist: bool = False) -> dict[str, Any]:
         AuthError: It holds a secret and is open to others, somebody else's, or a symbolic link.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        file = open_regular(path)
     except FileNotFoundError:
         if must_exist:
             raise ConfigError(f"there is no configuration file {path}", hint="uvcall config init makes one") from None
         return {}
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{path} is not a regular file", hint="point --config or UVCALL_CONFIG to a file")
+    if file is None:
+        raise ConfigError(f"{path} is not a regular file", hint="point --config or UVCALL_CONFIG to a file")
+    with file:
+        status = os.fstat(file.fileno())
         content = file.read(LIMIT + 1)
     table = _parse(content, path)
     if any(True for _ in _secrets(table)):

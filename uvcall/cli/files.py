@@ -5,13 +5,27 @@ from __future__ import annotations
 import json
 import os
 import stat
-from typing import Any, Final, NoReturn, TextIO
+from typing import Any, BinaryIO, Final, NoReturn, TextIO
 
 from uvcall.errors import UsageError
 
 LIMIT: Final = 1024 * 1024
 #: Half a minute of CD-quality stereo; a callee's sentence is far shorter.
 AUDIO_LIMIT: Final = 32 * 1024 * 1024
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO | None:
+    """Open a file for reading, or return None when it is a directory, a device, a FIFO or a socket.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    # Non-blocking, because opening a FIFO that nobody writes to would wait for ever.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    return os.fdopen(descriptor, "rb")
 
 
 def read_bytes(path: str, option: str, *, limit: int = AUDIO_LIMIT) -> bytes:
@@ -23,20 +37,16 @@ def read_bytes(path: str, option: str, *, limit: int = AUDIO_LIMIT) -> bytes:
     if not path or "\x00" in path:
         raise UsageError(f"{option}: the file's name is empty or broken", hint=f"{option} @FILE")
     try:
-        # Non-blocking, because opening a FIFO that nobody writes to would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    except OSError as error:
-        raise UsageError(f"{option}: {path} cannot be read: {error.strerror}", hint="check the path") from error
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file = open_regular(path)
+        if file is None:
             raise UsageError(
                 f"{option}: {path} is not a regular file",
                 hint=f"pipe it in with {option} -, or save it to a file first",
             )
-        try:
+        with file:
             content = file.read(limit + 1)
-        except OSError as error:
-            raise UsageError(f"{option}: {path} cannot be read: {error.strerror}", hint="check the path") from error
+    except OSError as error:
+        raise UsageError(f"{option}: {path} cannot be read: {error.strerror}", hint="check the path") from error
     return _bounded(content, limit, path, option)
 
 

@@ -111,7 +111,9 @@ def _finding(context: Context, settings: Settings, peer: str, provider: Provider
 
 
 def _ultravox(context: Context, settings: Settings) -> str:
-    return str(context.ultravox(settings).account())
+    known = context.ultravox(settings).account()
+    cap = known.allowed_concurrent_calls
+    return ", ".join(filter(None, (known.name, known.tier, f"{cap} calls at once" if cap else "")))
 
 
 def _carrier(context: Context, settings: Settings, provider: Provider) -> str:

@@ -215,9 +215,7 @@ def _given_url(context: Context, given: str, settings: Settings) -> JoinUrl:
     try:
         return parse_join_url(text, loopback=_loopback(settings))
     except ContractBroken as error:
-        raise UsageError(
-            f"--join-url: {error.message}", hint="it looks like wss://voice.ultravox.ai/calls/…"
-        ) from error
+        raise UsageError(f"--join-url: {error.message}", hint="it begins with wss and leads to ultravox.ai") from error
 
 
 def _loopback(settings: Settings) -> bool:
