@@ -10,6 +10,7 @@ import base64
 import binascii
 import math
 import re
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
@@ -231,7 +232,7 @@ class CallControl:
             raise telnyx_error(400, "10015", "Bad Request", "The request body is not a JSON object.")
         order = dial_order(fields)
         command = fields.get("command_id")
-        now = request.loop.time()
+        now = time.monotonic()
         seen = self._commands.get(str(command)) if command else None
         if seen and now - seen[0] < COMMAND_S:
             return web.json_response({"data": call_view(seen[1]) | {"is_alive": False}})

@@ -194,8 +194,10 @@ class Texml:
         """End a call: `Status=completed`. The sandbox changes nothing else of a running call."""
         self._enter(request)
         leg = self._leg(request)
-        fields = await form(request)
-        if fields.get("Status") not in (["completed"], ["canceled"]):
+        # A form by the document, JSON by the SDK.
+        given = await json_object(request) if request.content_type == "application/json" else await form(request)
+        status = (given or {}).get("Status")
+        if (status[0] if isinstance(status, list) else status) not in {"completed", "canceled"}:
             raise bad("10015", "Bad Request", "The sandbox takes Status=completed or canceled only.", "Status")
         if leg.ended_at is not None:
             raise telnyx_error(422, "90018", "Call has already ended", "This call is no longer active.")
