@@ -109,7 +109,7 @@ def place(tmp_path_factory):
 @cache
 def answers(shell, place):
     """Return what the shell offers for every line of `LINES`: all of them asked of one process."""
-    env = {"PATH": str(place / "bin"), "HOME": str(place), "TERM": "xterm", "LANG": "C.UTF-8"}
+    env = {"PATH": str(place / "bin"), "HOME": str(place / "bin"), "TERM": "xterm", "LANG": "C.UTF-8"}
     found = {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](place, env)
     return {line: {word.rstrip("/") for word in words} for line, words in zip(LINES, found, strict=True)}
 
