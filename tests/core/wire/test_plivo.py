@@ -15,7 +15,7 @@ from plivo.utils import validate_v3_signature
 
 from uvcall.core.model import JoinUrl, LegState, StreamOptions
 from uvcall.core.webhook import FORM, HttpRequest, SignatureInvalid, WebhookInvalid, header
-from uvcall.core.wire import plivo
+from uvcall.core.wire import plivo, plivo_webhook
 from uvcall.core.wire.events import WebhookKind
 from uvcall.errors import ConfigError, UsageError
 
@@ -44,7 +44,7 @@ def signed(request: HttpRequest, token: str = TOKEN) -> HttpRequest:
 
 
 def signature(request: HttpRequest) -> str:
-    return header(request.headers, plivo.SIGNATURE) or ""
+    return header(request.headers, plivo_webhook.SIGNATURE) or ""
 
 
 # --- documents
@@ -155,28 +155,28 @@ def test_plivos_validator_accepts_what_we_sign(method: str, query: Any, form: An
 
 def test_the_base_that_was_measured() -> None:
     request = post({"To": "+2", "From": "+1", "Digits": "1234", "CallUUID": "x"})
-    assert plivo._base(request) == "https://example.com/abcd?foo=bar.CallUUIDxDigits1234From+1To+2"
+    assert plivo_webhook._base(request) == "https://example.com/abcd?foo=bar.CallUUIDxDigits1234From+1To+2"
     bare = HttpRequest("POST", "https://example.com/abcd#rc=2", (("Content-Type", FORM),))
-    assert plivo._base(bare) == "https://example.com/abcd"
+    assert plivo_webhook._base(bare) == "https://example.com/abcd"
 
 
 def test_several_signatures_and_the_main_accounts() -> None:
     request = signed(post(RINGING))
     good = signature(request)
-    kept = tuple(h for h in request.headers if h[0] != plivo.SIGNATURE)
+    kept = tuple(h for h in request.headers if h[0] != plivo_webhook.SIGNATURE)
     for extra in (
-        ((plivo.SIGNATURE, f"AAAA, {good}"),),
-        ((plivo.SIGNATURE, f"{good},AAAA"),),
-        ((plivo.MAIN_SIGNATURE, good),),
-        ((plivo.SIGNATURE, "AAAA"), (plivo.MAIN_SIGNATURE, good)),
+        ((plivo_webhook.SIGNATURE, f"AAAA, {good}"),),
+        ((plivo_webhook.SIGNATURE, f"{good},AAAA"),),
+        ((plivo_webhook.MAIN_SIGNATURE, good),),
+        ((plivo_webhook.SIGNATURE, "AAAA"), (plivo_webhook.MAIN_SIGNATURE, good)),
     ):
         plivo.verify(replace(request, headers=(*kept, *extra)), TOKEN, now=0)
     for extra in (
         (),
-        ((plivo.SIGNATURE, ""),),
-        ((plivo.SIGNATURE, "é"),),
-        ((plivo.SIGNATURE, good), (plivo.SIGNATURE, good)),
-        ((plivo.SIGNATURE, f"\t{good}"),),
+        ((plivo_webhook.SIGNATURE, ""),),
+        ((plivo_webhook.SIGNATURE, "é"),),
+        ((plivo_webhook.SIGNATURE, good), (plivo_webhook.SIGNATURE, good)),
+        ((plivo_webhook.SIGNATURE, f"\t{good}"),),
     ):
         with pytest.raises(SignatureInvalid):
             plivo.verify(replace(request, headers=(*kept, *extra)), TOKEN, now=0)
@@ -185,9 +185,9 @@ def test_several_signatures_and_the_main_accounts() -> None:
 @pytest.mark.parametrize("change", ["missing", "doubled", "other"])
 def test_nonces(change: str) -> None:
     request = signed(post(RINGING))
-    nonce = (plivo.NONCE, NONCE)
+    nonce = (plivo_webhook.NONCE, NONCE)
     kept = tuple(h for h in request.headers if h != nonce)
-    headers = {"missing": kept, "doubled": (*kept, nonce, nonce), "other": (*kept, (plivo.NONCE, "1"))}[change]
+    headers = {"missing": kept, "doubled": (*kept, nonce, nonce), "other": (*kept, (plivo_webhook.NONCE, "1"))}[change]
     with pytest.raises(SignatureInvalid):
         plivo.verify(replace(request, headers=headers), TOKEN, now=0)
 
@@ -208,9 +208,13 @@ def test_any_altered_byte_fails(data: st.DataObject) -> None:
     parts[where] = (
         old[:index] + bytes([data.draw(st.integers(33, 126).filter(lambda b: b != old[index]))]) + old[index + 1 :]
     )
-    headers = (("Content-Type", FORM), (plivo.SIGNATURE, parts["signature"].decode()), (plivo.NONCE, NONCE))
+    headers = (
+        ("Content-Type", FORM),
+        (plivo_webhook.SIGNATURE, parts["signature"].decode()),
+        (plivo_webhook.NONCE, NONCE),
+    )
     changed = replace(request, headers=headers, body=parts["body"], url=parts["url"].decode())
-    if where == "url" and plivo._base(changed) == plivo._base(request):
+    if where == "url" and plivo_webhook._base(changed) == plivo_webhook._base(request):
         return  # HTTPS is https, and a fragment is never sent
     with pytest.raises(SignatureInvalid):
         plivo.verify(changed, parts["key"].decode(), now=0)
@@ -322,7 +326,7 @@ def test_a_signed_body_cut_into_other_fields_does_not_pass() -> None:
         forged = replace(
             original,
             body=urlencode(pairs).encode(),
-            headers=(*original.headers, (plivo.SIGNATURE, good), (plivo.NONCE, NONCE)),
+            headers=(*original.headers, (plivo_webhook.SIGNATURE, good), (plivo_webhook.NONCE, NONCE)),
         )
         taken_by_plivo += validate_v3_signature(
             "POST", original.url, NONCE, TOKEN, good, {name: [value] for name, value in pairs}

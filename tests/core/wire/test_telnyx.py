@@ -17,7 +17,7 @@ from twilio.twiml.voice_response import Connect, VoiceResponse
 
 from uvcall.core.model import JoinUrl, LegState, StreamOptions
 from uvcall.core.webhook import FORM, HttpRequest, SignatureInvalid, WebhookInvalid, header
-from uvcall.core.wire import telnyx
+from uvcall.core.wire import telnyx, telnyx_webhook
 from uvcall.core.wire.events import WebhookKind
 from uvcall.errors import ConfigError, UsageError
 
@@ -159,8 +159,8 @@ def test_any_altered_byte_fails(data: st.DataObject) -> None:
     request = signed(b'{"data":{"event_type":"call.initiated"}}')
     parts = {
         "body": request.body,
-        "signature": (header(request.headers, telnyx.SIGNATURE) or "").encode(),
-        "timestamp": (header(request.headers, telnyx.TIMESTAMP) or "").encode(),
+        "signature": (header(request.headers, telnyx_webhook.SIGNATURE) or "").encode(),
+        "timestamp": (header(request.headers, telnyx_webhook.TIMESTAMP) or "").encode(),
     }
     where = data.draw(st.sampled_from(sorted(parts)))
     old = parts[where]
@@ -168,7 +168,10 @@ def test_any_altered_byte_fails(data: st.DataObject) -> None:
     parts[where] = (
         old[:index] + bytes([data.draw(st.integers(33, 126).filter(lambda b: b != old[index]))]) + old[index + 1 :]
     )
-    headers = ((telnyx.SIGNATURE, parts["signature"].decode()), (telnyx.TIMESTAMP, parts["timestamp"].decode()))
+    headers = (
+        (telnyx_webhook.SIGNATURE, parts["signature"].decode()),
+        (telnyx_webhook.TIMESTAMP, parts["timestamp"].decode()),
+    )
     with pytest.raises(SignatureInvalid):
         telnyx.verify(replace(request, headers=headers, body=parts["body"]), PUBLIC, now=NOW)
 
@@ -178,8 +181,8 @@ def test_any_altered_byte_fails(data: st.DataObject) -> None:
 )
 def test_lax_base64_is_not_taken(spoil: Any) -> None:
     request = signed(b"x")
-    good = header(request.headers, telnyx.SIGNATURE) or ""
-    headers = ((telnyx.SIGNATURE, spoil(good)), (telnyx.TIMESTAMP, str(int(NOW))))
+    good = header(request.headers, telnyx_webhook.SIGNATURE) or ""
+    headers = ((telnyx_webhook.SIGNATURE, spoil(good)), (telnyx_webhook.TIMESTAMP, str(int(NOW))))
     with pytest.raises(SignatureInvalid):
         telnyx.verify(replace(request, headers=headers), PUBLIC, now=NOW)
 
@@ -189,7 +192,10 @@ def test_lax_base64_is_not_taken(spoil: Any) -> None:
 )
 def test_times_that_are_none(stamp: str) -> None:
     request = signed(b"x")
-    headers = ((telnyx.SIGNATURE, header(request.headers, telnyx.SIGNATURE) or ""), (telnyx.TIMESTAMP, stamp))
+    headers = (
+        (telnyx_webhook.SIGNATURE, header(request.headers, telnyx_webhook.SIGNATURE) or ""),
+        (telnyx_webhook.TIMESTAMP, stamp),
+    )
     with pytest.raises(SignatureInvalid):
         telnyx.verify(replace(request, headers=headers), PUBLIC, now=NOW)
 
@@ -363,10 +369,10 @@ def test_texml_asks_for_instructions() -> None:
     assert hook.ids["connection_id"] == "1234567890"
 
 
-@pytest.mark.parametrize("status", list(telnyx.STATUSES))
+@pytest.mark.parametrize("status", list(telnyx_webhook.STATUSES))
 def test_texml_status(status: str) -> None:
     hook = telnyx.parse_webhook(texml(**NUMBERS, CallStatus=status, CallbackSource="call-progress-events"))
-    assert (hook.kind, hook.state, hook.status) == (WebhookKind.STATUS, telnyx.STATUSES[status], status)
+    assert (hook.kind, hook.state, hook.status) == (WebhookKind.STATUS, telnyx_webhook.STATUSES[status], status)
 
 
 def test_texml_stream_and_machine() -> None:

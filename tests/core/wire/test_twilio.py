@@ -15,7 +15,7 @@ from twilio.twiml.voice_response import Connect, Dial, Reject, VoiceResponse
 
 from uvcall.core.model import JoinUrl, LegState, Provider, StreamOptions
 from uvcall.core.webhook import FORM, HttpRequest, SignatureInvalid, WebhookInvalid, header
-from uvcall.core.wire import twilio
+from uvcall.core.wire import twilio, twilio_webhook
 from uvcall.core.wire.events import WebhookKind
 from uvcall.errors import ConfigError, ContractBroken, UsageError
 
@@ -315,7 +315,7 @@ def test_withheld_callers(withheld: str) -> None:
     assert twilio.parse_webhook(post({**RINGING, "From": withheld})).from_ == ""
 
 
-@pytest.mark.parametrize("status", list(twilio.STATUSES))
+@pytest.mark.parametrize("status", list(twilio_webhook.STATUSES))
 def test_status_callbacks(status: str) -> None:
     fields = {
         **RINGING,
@@ -327,7 +327,7 @@ def test_status_callbacks(status: str) -> None:
     }
     hook = twilio.parse_webhook(post(fields))
     assert (hook.kind, hook.direction, hook.status) == (WebhookKind.STATUS, "outbound", status)
-    assert hook.state is twilio.STATUSES[status]
+    assert hook.state is twilio_webhook.STATUSES[status]
     assert hook.machine is True
 
 

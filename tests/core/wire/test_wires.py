@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from uvcall.core.model import JoinUrl, LegState, Provider, StreamOptions
-from uvcall.core.webhook import FORM, HttpRequest, SignatureInvalid
+from uvcall.core.webhook import FORM, HttpRequest, SignatureInvalid, WebhookInvalid
 from uvcall.core.wire import telnyx, wire
 from uvcall.core.wire.events import Audio, Clear, Digit, Mark, Media, Side, Started, WebhookKind
 
@@ -143,3 +143,20 @@ def test_no_message_holds_the_join_url_or_a_payload(provider: Provider) -> None:
     with pytest.raises(Exception, match="U\\+0000") as caught:
         w.answer_xml(secret, StreamOptions())
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("provider", list(Provider))
+@pytest.mark.parametrize(
+    "url", ["https://[x/", "https://x:y/", "https://x:99999/", "", "x", "https://x/?a=%ff", "https://x/?\ud800=1"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_urls_that_are_none(provider: Provider, url: str, method: str) -> None:
+    w, life = wire(provider), LIVES[provider]
+    signed = w.sign(life.rings, life.sign_key, now=NOW, nonce="n")
+    request = replace(signed, url=url, method=method)
+    if provider is not Provider.TELNYX:  # whose signature does not cover the URL
+        with pytest.raises(SignatureInvalid):
+            w.verify(request, life.verify_key, now=NOW)
+    if method == "GET":
+        with pytest.raises(WebhookInvalid):
+            w.parse_webhook(request)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from uvcall.core.model import JoinUrl, Provider, StreamOptions
-from uvcall.core.webhook import HttpRequest
-from uvcall.core.wire.events import CallWebhook, Media, Side
+
+if TYPE_CHECKING:
+    # The events alone take as long to import as everything that a document needs.
+    from uvcall.core.webhook import HttpRequest
+    from uvcall.core.wire.events import CallWebhook, Media, Side
 
 
 class Wire(Protocol):
@@ -57,3 +61,15 @@ class Wire(Protocol):
 def wire(provider: Provider) -> Wire:
     """Return the carrier's wire module, importing only that one."""
     return cast("Wire", import_module(f"uvcall.core.wire.{provider.value}"))
+
+
+def later(module: dict[str, Any], elsewhere: Mapping[str, str], name: str) -> Any:
+    """Return a carrier's function from the module beside it, and keep it in `module`, a carrier module's globals.
+
+    Raises:
+        AttributeError: The carrier has no such function.
+    """
+    if name not in elsewhere:
+        raise AttributeError(f"module {module['__name__']!r} has no attribute {name!r}")
+    module[name] = getattr(import_module(f"{__name__}.{elsewhere[name]}"), name)
+    return module[name]

@@ -6,11 +6,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
-from urllib.parse import urlsplit
 
 from uvcall.core.phone import E164
 from uvcall.core.webhook import HttpRequest, WebhookInvalid, form_fields
-from uvcall.core.wire.signing import is_form
+from uvcall.core.wire.signing import is_form, query
 
 Fields = Mapping[str, tuple[str, ...]]
 
@@ -48,7 +47,7 @@ def form(request: HttpRequest) -> Fields:
         WebhookInvalid: It is not form data.
     """
     if request.method.upper() == "GET":
-        pairs = form_fields(urlsplit(request.url).query.encode("ascii", errors="replace"))
+        pairs = form_fields(query(request.url).encode("utf-8", errors="replace"))
     elif is_form(request):
         pairs = form_fields(request.body)
     else:

@@ -103,13 +103,23 @@ def signed_form(request: HttpRequest) -> tuple[tuple[str, str], ...]:
         raise unsigned("the body is not form data") from error
 
 
-def query_pairs(query: str) -> list[tuple[str, str]]:
-    """Return the query's parameters, decoded as the carriers decode them before signing.
+def bare(url: str) -> str:
+    """Return the URL without its fragment, which is never sent and never signed."""
+    return url.partition("#")[0]
+
+
+def query(url: str) -> str:
+    """Return the URL's query string, as received."""
+    return bare(url).partition("?")[2]
+
+
+def query_pairs(url: str) -> list[tuple[str, str]]:
+    """Return the parameters of the URL's query, decoded as the carriers decode them before signing.
 
     Raises:
         SignatureInvalid: It is not UTF-8 in percent-encoding, or has more than a hundred parameters.
     """
     try:
-        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=100)
+        return parse_qsl(query(url), keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError as error:
         raise unsigned("the query string cannot be read") from error

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from uvcall.core.phone import require_e164
 from uvcall.errors import UsageError
 
 #: Twenty seconds of ringing leave the caller less time to give up than a carrier's default; ten minutes bound the cost.
@@ -48,4 +47,6 @@ def forwarded(number: str) -> str:
     Raises:
         UsageError: It is not E.164.
     """
+    from uvcall.core.phone import require_e164
+
     return require_e164(number, "the number to forward to")
