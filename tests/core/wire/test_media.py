@@ -416,3 +416,19 @@ def test_unknown_messages_keep_what_they_say() -> None:
         assert isinstance(event, Unknown)
         assert event.raw == {"event": "novelty", "n": {"a": [1, 2]}}
         assert json.loads(wire(provider).encode(CARRIER, event)) == event.raw
+
+
+def test_texts_and_tables_have_an_end() -> None:
+    twilio = wire(Provider.TWILIO)
+    assert twilio.decode(AGENT, twilio.encode(AGENT, Mark("m" * 1024, "s"))) == Mark("m" * 1024, "s")
+    with pytest.raises(WireError, match="name is longer than 1,024"):
+        twilio.decode(AGENT, twilio.encode(AGENT, Mark("m" * 1025, "s")))
+    many = Started("s", "c", "PCMU", 8000, parameters={str(n): "v" for n in range(65)})
+    with pytest.raises(WireError, match="customParameters has more than 64"):
+        twilio.decode(CARRIER, twilio.encode(CARRIER, many))
+
+
+def test_l16_has_whole_samples_at_plivo() -> None:
+    play = '{"event":"playAudio","media":{"contentType":"audio/x-l16","sampleRate":8000,"payload":"QUJD"}}'
+    with pytest.raises(WireError, match="even number"):
+        wire(Provider.PLIVO).decode(AGENT, play)
