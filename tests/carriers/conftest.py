@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from support.vendor import Handler, Line, Vendor, account
+from support.vendor import Line, Vendor, account, nobody, serving
 
 from uvcall.carriers import carrier
 from uvcall.core.model import Provider
@@ -17,26 +14,13 @@ from uvcall.core.model import Provider
 
 @pytest.fixture
 def vendor() -> Iterator[Vendor]:
-    made = Vendor()
-    handler = type("Handler", (Handler,), {"vendor": made})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    server.block_on_close = False
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    yield made
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving() as made:
+        yield made
 
 
 @pytest.fixture
 def refused_url() -> str:
-    """A port where nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+    return nobody()
 
 
 @pytest.fixture

@@ -7,10 +7,12 @@ import contextlib
 import json
 import socket
 import struct
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -161,6 +163,46 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         pass
+
+
+class _Server(ThreadingHTTPServer):
+    """Peers that vanish are the point here; any other fault of a handler is the test's own and kept for it."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, handler: Any) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.faults: list[BaseException] = []
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        error = sys.exception()
+        if error is not None and not isinstance(error, OSError):
+            self.faults.append(error)
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Vendor]:
+    """Run a vendor on a port of its own."""
+    made = Vendor()
+    server = _Server(type("Handler", (Handler,), {"vendor": made}))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    made.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert not server.faults, server.faults
+
+
+def nobody() -> str:
+    """A port where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 FIELDS: dict[Provider, dict[str, str | Secret]] = {

@@ -10,7 +10,6 @@ import base64
 import functools
 import json
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,13 +21,11 @@ from uvcall.carriers._errors import (
     Answer,
     AnswerError,
     AnswerLost,
-    Complaint,
-    Manner,
+    complaint,
     credential,
     failed_create,
     failed_read,
     instant,
-    mapping,
     no_id,
     plain_id,
 )
@@ -36,11 +33,10 @@ from uvcall.carriers._httpx import Sending, why
 from uvcall.carriers._httpx import client as httpx_client
 from uvcall.carriers._lazy_telnyx import load as load_sdk
 from uvcall.carriers._options import in_range, merge, only
+from uvcall.carriers._telnyx_errors import ALREADY_OVER, MANNER, TITLE
 from uvcall.carriers._telnyx_events import field_of, from_events, over
 from uvcall.core.model import LegOrder, LegState, LegStatus, PlacedCall, Provider
 from uvcall.errors import ConfigError, Temporary, UsageError
-
-TITLE: Final = "Telnyx"
 
 #: Codec → the rate at which Telnyx streams it. Ultravox wants the same codec both ways.
 #: https://docs.ultravox.ai/telephony/telephony-platforms
@@ -60,43 +56,6 @@ LIMIT_S: Final = (60, 14400)
 #: What would undo the single attempt or replace the stream.
 BARRED: Final = frozenset(
     {"extra_headers", "extra_query", "extra_body", "timeout", "assistant", "conversation_relay_config", "link_to"}
-)
-
-ALREADY_OVER: Final = "90018"
-#: Authentication failed, not authorised. https://developers.telnyx.com/api/errors
-AUTH_CODES: Final = frozenset({"10009", "10010"})
-#: Refusals of the outbound voice profile, told under 403. https://support.telnyx.com/en/articles/4409457
-D_CODE: Final = re.compile(r"\bD[0-9]{1,2}\b")
-
-
-def _complaint(body: Mapping[str, Any]) -> Complaint | None:
-    """Read `{"errors": [{"code", "title", "detail", "source": {"pointer"}}]}`."""
-    errors = body.get("errors")
-    first = mapping(errors[0]) if isinstance(errors, list) and errors else {}
-    if not first.get("code"):
-        return None
-    title, detail = (str(first.get(name) or "").rstrip(". ") for name in ("title", "detail"))
-    where = str(mapping(first.get("source")).get("pointer") or "")
-    words = ": ".join(dict.fromkeys(part for part in (title, detail) if part))
-    return Complaint(words + (f" (at {where})" if where else ""), str(first["code"]))
-
-
-MANNER: Final = Manner(
-    peer="telnyx",
-    title=TITLE,
-    read=_complaint,
-    is_auth=lambda status, said: status in {401, 403} and said.code in AUTH_CODES and not D_CODE.search(said.words),
-    auth_hint="check telnyx.api_key: portal.telnyx.com → API Keys",
-    hints={
-        "10002": "check the number that was dialed",
-        "10016": "write numbers as +, country code, number",
-        "85004": "check telnyx.connection_id: it is the id of a Voice API application",
-        "10038": "the account may not do this yet: see its level in the portal",
-        "10039": "the account has reached a limit: see its level in the portal",
-        "90041": "wait until another call of the account has ended",
-        "90042": "wait until another call of the outbound voice profile has ended",
-        "90043": "wait until another call of the connection has ended",
-    },
 )
 
 
@@ -242,7 +201,7 @@ def hang_up(client: Client, account: Account, placed: PlacedCall) -> bool:  # no
     try:
         _ask(client, lambda: client.sdk.calls.actions.hangup(placed.carrier_call_id))
     except AnswerError as error:
-        said = _complaint(mapping(_json(error.answer.body)))
+        said = complaint(MANNER, error.answer)
         if error.answer.status == 404 or (said and said.code == ALREADY_OVER):
             return False
         raise failed_read(MANNER, error) from error
@@ -357,10 +316,3 @@ def _pages(client: Client, ask: Callable[[int], Any]) -> Iterator[Any]:
         total = getattr(getattr(page, "meta", None), "total_pages", None)
         if not isinstance(total, int) or number >= total:
             return
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None

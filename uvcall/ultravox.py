@@ -1,0 +1,263 @@
+"""The Ultravox API over httpx: one socket's worth of effects around `core.ultravox_api`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, Final, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+from uvcall.core import ultravox_api as api
+from uvcall.core.model import LOOPBACK_HOSTS, CreatedCall, Line, Secret, UltravoxCall
+from uvcall.core.payload import CreateCall
+from uvcall.core.ultravox_api import answers, failures
+from uvcall.core.webhook import HttpResponse
+from uvcall.errors import AuthError, ContractBroken, LocalError
+from uvcall.imports import load_httpx
+
+T = TypeVar("T")
+
+CONNECT_S: Final = 5.0
+PAGES: Final = 50
+#: An hour of stereo at 48,000 Hz is 0.7 GB.
+RECORDING_LIMIT: Final = 2 * 1024**3
+
+
+class Ultravox:
+    """A synchronous client. Safe to share between threads.
+
+    Args:
+        key: The API key.
+        base_url: Where the API is; `/api` is appended unless the path ends with it.
+        timeout_s: Seconds of patience for one request, in all.
+
+    Raises:
+        AuthError: The key is empty, or no header can hold it.
+    """
+
+    def __init__(self, key: Secret, *, base_url: str, timeout_s: float = 20.0) -> None:
+        self._base = api.base(base_url)
+        self._key = _checked(key)
+        self._timeout_s = timeout_s
+        self._client: Any = None
+        self._opening = threading.Lock()
+        self.loopback = urlsplit(self._base).hostname in LOOPBACK_HOSTS
+
+    def load(self) -> None:
+        """Import httpx and make the client. Slow the first time, contacts nobody."""
+        with self._opening:
+            if self._client is None:
+                httpx = load_httpx()
+                for name in ("httpx", "httpcore"):  # they would print URLs
+                    logging.getLogger(name).setLevel(logging.WARNING)
+                self._client = httpx.Client(
+                    timeout=httpx.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
+                    headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "uvcall"},
+                    follow_redirects=False,
+                    # Loopback is never asked through a proxy.
+                    trust_env=not self.loopback,
+                )
+
+    def close(self) -> None:
+        """Close the connections, if any."""
+        if self._client is not None:
+            self._client.close()
+
+    def create_call(self, create: CreateCall, *, rings: bool = False) -> CreatedCall:
+        """Create the call, in one attempt.
+
+        Args:
+            create: The request.
+            rings: Ultravox itself will dial, so that a lost answer is `FateUnknown`.
+        """
+        request = api.create_call(create.path, create.body, create.query)
+        response = self._ask(request, rings=rings)
+        return answers.read_created(response, loopback=self.loopback, rings=rings, now=_now())
+
+    def get_call(self, call_id: str) -> UltravoxCall:
+        """Ask where the call is."""
+        return answers.read_call(self._ask(api.get_call(call_id)), now=_now())
+
+    def transcript(self, call_id: str) -> tuple[Line, ...]:
+        """Return what has been said so far, oldest first."""
+        return self._all(lambda cursor: api.messages(call_id, cursor=cursor), answers.read_lines)
+
+    def hang_up(self, call_id: str, message: str = "") -> bool:
+        """End a joined call. Returns False when there is nothing to end."""
+        return answers.read_hung_up(self._ask(api.hang_up(call_id, message)), now=_now())
+
+    def agent_says(self, call_id: str, text: str) -> None:
+        """Make the agent say this now."""
+        answers.read_done(self._ask(api.agent_says(call_id, text)), now=_now())
+
+    def user_says(self, call_id: str, text: str) -> None:
+        """Tell the agent this as if the person had said it."""
+        answers.read_done(self._ask(api.user_says(call_id, text)), now=_now())
+
+    def delete_call(self, call_id: str) -> None:
+        """Delete a call that has ended."""
+        answers.read_done(self._ask(api.delete_call(call_id)), now=_now())
+
+    def calls_by_metadata(self, key: str, value: str) -> tuple[UltravoxCall, ...]:
+        """Return the calls whose metadata has this value, newest first."""
+        return self._all(lambda cursor: api.list_calls({key: value}, cursor=cursor), answers.read_calls)
+
+    def events(self, call_id: str, *, severity: str = "info") -> tuple[Any, ...]:
+        """Return the call's events, oldest first."""
+        return self._all(lambda cursor: api.events(call_id, severity=severity, cursor=cursor), answers.read_events)
+
+    def account(self) -> answers.AccountInfo:
+        """Ask whose key it is."""
+        return answers.read_account(self._ask(api.account_me()), now=_now())
+
+    def agents(self) -> tuple[answers.Named, ...]:
+        """Return the account's agents."""
+        return self._all(lambda cursor: api.agents(cursor=cursor), answers.read_named)
+
+    def voices(self) -> tuple[answers.Named, ...]:
+        """Return the voices."""
+        return self._all(lambda cursor: api.voices(cursor=cursor), answers.read_named)
+
+    def models(self) -> tuple[answers.Named, ...]:
+        """Return the models."""
+        return self._all(lambda cursor: api.models(cursor=cursor), answers.read_named)
+
+    def download_recording(self, call_id: str, sink: BinaryIO) -> int:
+        """Write the call's recording (WAV) to `sink` and return its size in bytes.
+
+        One redirect to the storage is followed, without the key.
+
+        Raises:
+            ProviderRefused: There is none, or not yet.
+            ContractBroken: It is larger than `RECORDING_LIMIT`, or the redirect leads nowhere safe.
+        """
+        url = self._url(api.recording(call_id))
+        with self._stream("GET", url, headers={"x-api-key": self._key}) as (response, chunks):
+            if response.status_code != 302:
+                return self._pour(response, chunks, sink)
+            target = urljoin(url, response.headers.get("location", ""))
+        parts = urlsplit(target)
+        if parts.scheme != "https" and not (self.loopback and parts.hostname in LOOPBACK_HOSTS):
+            raise ContractBroken(
+                "the recording's redirect does not lead to https", hint="ask again later", peer=failures.PEER
+            )
+        with self._stream("GET", target) as (response, chunks):
+            return self._pour(response, chunks, sink)
+
+    def _pour(self, response: Any, chunks: Iterator[bytes], sink: BinaryIO) -> int:
+        if response.status_code != 200:
+            body = b"".join(_at_most(chunks, failures.LIMIT))
+            raise failures.failure(HttpResponse(response.status_code, (), body), now=_now())
+        size = 0
+        for chunk in _at_most(chunks, RECORDING_LIMIT):
+            try:
+                sink.write(chunk)
+            except OSError as error:
+                raise LocalError(
+                    f"the recording cannot be written: {error.strerror}", hint="check the disk and the folder"
+                ) from error
+            size += len(chunk)
+        return size
+
+    def _all(
+        self,
+        page: Callable[[str | None], api.ApiRequest],
+        read: Callable[..., tuple[tuple[T, ...], str | None]],
+    ) -> tuple[T, ...]:
+        found: list[T] = []
+        cursor: str | None = None
+        for _ in range(PAGES):
+            items, cursor = read(self._ask(page(cursor)), now=_now())
+            found.extend(items)
+            if cursor is None:
+                break
+        return tuple(found)
+
+    def _url(self, request: api.ApiRequest) -> str:
+        return self._base + request.path
+
+    def _ask(self, request: api.ApiRequest, *, rings: bool = False) -> HttpResponse:
+        """Send once and read the whole answer, at most `LIMIT` bytes of it."""
+        headers = {"x-api-key": self._key}
+        content = None
+        if request.body is not None:
+            headers["content-type"] = "application/json"
+            content = json.dumps(request.body).encode()
+        options = {"params": dict(request.query) or None, "headers": headers, "content": content}
+        deadline = time.monotonic() + self._timeout_s
+        with self._stream(request.method, self._url(request), rings=rings, **options) as (response, chunks):
+            body = b"".join(_at_most(chunks, failures.LIMIT, rings=rings, deadline=deadline))
+            return HttpResponse(response.status_code, tuple(response.headers.multi_items()), body)
+
+    @contextmanager
+    def _stream(
+        self, method: str, url: str, *, rings: bool = False, **options: Any
+    ) -> Iterator[tuple[Any, Iterator[bytes]]]:
+        """Open one request; whatever breaks it becomes the error that it means."""
+        self.load()
+        httpx = load_httpx()
+        sent = False
+
+        def watch(event: str, info: dict[str, Any]) -> None:
+            nonlocal sent
+            # A proxy's CONNECT is a request too, but not ours.
+            if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
+                sent = True
+
+        try:
+            with self._client.stream(method, url, extensions={"trace": watch}, **options) as response:
+                if response.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+                    raise failures.unreadable("it is compressed, which was not asked for", rings=rings)
+                yield response, response.iter_raw()
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            raise failures.lost(_why(httpx, error), sent=sent, rings=rings) from error
+
+
+def _at_most(
+    chunks: Iterator[bytes], limit: int, *, rings: bool = False, deadline: float | None = None
+) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise failures.unreadable(f"it is larger than {limit:,} bytes", rings=rings)
+        if deadline is not None and time.monotonic() > deadline:
+            raise failures.lost("it was not complete in time", sent=True, rings=rings)
+        yield chunk
+
+
+def _why(httpx: Any, error: BaseException) -> str:
+    words = (
+        (httpx.ConnectTimeout, "no connection in time"),
+        (httpx.ProxyError, "the proxy cannot be used"),
+        (httpx.ConnectError, "no connection"),
+        (httpx.TimeoutException, "no answer in time"),
+        (httpx.RemoteProtocolError, "the answer broke off"),
+        (httpx.InvalidURL, "the base URL is not valid"),
+        (httpx.UnsupportedProtocol, "the base URL is not valid"),
+        (httpx.TransportError, "the connection was lost"),
+    )
+    return next((text for kind, text in words if isinstance(error, kind)), type(error).__name__)
+
+
+def _checked(key: Secret) -> str:
+    value = key.reveal()
+    problem = ""
+    if not value:
+        problem = "is missing"
+    elif "\n" in value or "\r" in value:
+        problem = "holds a line break"
+    elif any(c < "!" or c > "~" for c in value):
+        problem = "holds a space, a control or a character that is not ASCII"
+    if problem:
+        raise AuthError(f"the Ultravox API key {problem}", hint=failures.AUTH_HINT, peer=failures.PEER)
+    return value
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
