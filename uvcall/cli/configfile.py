@@ -5,9 +5,7 @@ A file that holds a secret must be the user's own, a plain file, and closed to e
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -172,6 +170,8 @@ _LINK_HINT: Final = "point UVCALL_CONFIG to the file itself, or keep the secret 
 
 def _entry(path: Path, name: str, profile: str | None) -> str:
     """Name a keyring entry so that two files, and two profiles, never share one."""
+    import hashlib
+
     place = "" if path == default_path() else hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12] + "/"
     return place + (f"{profile}/" if profile else "") + name
 
@@ -204,6 +204,8 @@ def _secrets(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _refuse_open(path: Path, status: os.stat_result) -> None:
+    import shlex
+
     if os.name != "posix":
         return
     if path.is_symlink():

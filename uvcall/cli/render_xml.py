@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, cast
 
 import typer
 
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
 from uvcall.core.model import LOOPBACK_HOSTS, JoinUrl, Provider, parse_join_url
-from uvcall.core.prompt import FALLBACK_SAY
 from uvcall.core.settings import Settings
-from uvcall.core.wire import wire
 from uvcall.errors import ContractBroken, UsageError
 
 if TYPE_CHECKING:
@@ -30,8 +27,7 @@ class Direction(StrEnum):
     OUTBOUND = "outbound"
 
 
-@dataclass(frozen=True, slots=True)
-class RenderFlags:
+class RenderFlags(NamedTuple):
     """The command line of `render-xml`, as given."""
 
     provider: Provider | None
@@ -185,8 +181,12 @@ def _only_with(wanted: str, flags: RenderFlags, names: tuple[str, ...]) -> None:
 
 
 def _document(context: Context, flags: RenderFlags, settings: Settings, provider: Provider) -> str:
+    from uvcall.core.wire import wire
+
     wires = wire(provider)
     if flags.fallback:
+        from uvcall.core.prompt import FALLBACK_SAY
+
         return wires.fallback_xml(
             say=settings.get("server.fallback_say") or FALLBACK_SAY,
             forward_to=settings.get("server.forward_to"),
@@ -233,7 +233,7 @@ def _created_url(context: Context, flags: RenderFlags, settings: Settings, provi
     from uvcall.core.payload import create_call
 
     # `spec` reads the agent's side of dial's flags, which these are, by the same names.
-    fields: dict[str, Any] = {name: getattr(flags, name) for name in flags.__dataclass_fields__}
+    fields: dict[str, Any] = flags._asdict()
     rest = {"save": None, "greeting_delay": None, "voicemail": SimpleNamespace(value="ignore")}
     spec = plan.spec(
         context,

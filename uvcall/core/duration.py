@@ -7,8 +7,7 @@ from typing import Final
 
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _PART: Final = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
-_PLAIN: Final = re.compile(rf"{_PART}")
-_PARTS: Final = re.compile(rf"(?:({_PART})h)?(?:({_PART})m)?(?:({_PART})s)?(?:({_PART})ms)?")
+_PARTS: Final = rf"(?:({_PART})h)?(?:({_PART})m)?(?:({_PART})s)?(?:({_PART})ms)?"
 
 #: What a message may say about the right form.
 FORM: Final = "35s, 10m, 1h30m or a number of seconds"
@@ -21,9 +20,9 @@ def parse_duration(text: str) -> float:
         ValueError: It is not `35s`, `10m`, `1h30m`, `250ms` or a plain number of seconds.
     """
     stripped = text.strip()
-    if _PLAIN.fullmatch(stripped):
+    if re.fullmatch(_PART, stripped):
         return float(stripped)
-    match = _PARTS.fullmatch(stripped)
+    match = re.fullmatch(_PARTS, stripped)
     if not stripped or match is None:
         raise ValueError(f"not a duration; write {FORM}")
     found = zip(_UNITS.values(), match.groups(), strict=True)

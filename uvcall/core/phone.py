@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final, NamedTuple
 
 from uvcall.errors import UsageError
@@ -12,10 +11,10 @@ from uvcall.errors import UsageError
 E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 
 _FORM: Final = "a number looks like +12025550100: a plus sign, the country code, ASCII digits only"
-_PUNCTUATION: Final = re.compile(r"[\s().\-/·_]+")
+_PUNCTUATION: Final = r"[\s().\-/·_]+"
 _LONGEST_QUOTE: Final = 40
 _LONGEST_SHORT_CODE: Final = 6
-_NANP: Final = re.compile(r"\+1([0-9]{3})([0-9]{3})[0-9]{4}")
+_NANP: Final = r"\+1([0-9]{3})([0-9]{3})[0-9]{4}"
 
 
 class Facts(NamedTuple):
@@ -69,7 +68,7 @@ def suggest(text: str, *, home: str | None = None) -> str | None:
         return None
     plain = _ascii(text)
     plain = re.sub(r"\(0\)", "", plain) if plain.startswith(("+", "00")) else plain
-    plain = _PUNCTUATION.sub("", plain)
+    plain = re.sub(_PUNCTUATION, "", plain)
     if not re.fullmatch(r"\+?[0-9]+", plain):
         return None
     if plain.startswith("00"):
@@ -83,7 +82,7 @@ def mask(number: str) -> str:
     """Return the number with its last four digits hidden: `+1 202 555 ••••`, `+4420794 ••••`."""
     if not is_e164(number):
         return "••••"
-    american = _NANP.fullmatch(number)
+    american = re.fullmatch(_NANP, number)
     return f"+1 {american[1]} {american[2]} ••••" if american else f"{number[:-4]} ••••"
 
 
@@ -119,6 +118,8 @@ def facts(number: str) -> Facts:
 
 def _ascii(text: str) -> str:
     """Replace every digit, dash and plus of any script by its ASCII form; drop marks that cannot be seen."""
+    import unicodedata
+
     visible = (char for char in text if unicodedata.category(char) != "Cf")
     folded = "".join(
         str(unicodedata.digit(char)) if unicodedata.digit(char, None) is not None and char.isdecimal() else char

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from uvcall.core.duration import FORM, format_duration, parse_duration
 from uvcall.core.model import LOOPBACK_HOSTS, Secret
 from uvcall.core.phone import is_e164
 
-if TYPE_CHECKING:
-    from uvcall.core.settings import Key
-
 _LONGEST_SECRET: Final = 512
 _LONGEST_TEXT: Final = 200_000
-_IDENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}")
-_TOKEN: Final = re.compile(r"[!-~]{1,512}")
-_COUNTRY: Final = re.compile(r"[A-Z]{2}")
-_WINDOW: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
+# Patterns, not compiled ones: a command uses few of them, and `re` keeps those.
+_IDENT: Final = r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}"
+_PUBLIC: Final = r"[!-~]{1,512}"
+_COUNTRY: Final = r"[A-Z]{2}"
+_WINDOW: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
 _BOOLS: Final = {
     "true": True,
     "yes": True,
@@ -35,6 +33,30 @@ _BOOLS: Final = {
 }
 _BREAKS: Final = frozenset("\r\n")
 _LONGEST_QUOTE: Final = 40
+
+
+class Key(NamedTuple):
+    """A setting. `kind` is a name in `KINDS`; `low` and `high` bound numbers and seconds."""
+
+    name: str
+    kind: str = "text"
+    default: Any = None
+    help: str = ""
+    choices: tuple[str, ...] = ()
+    vendor_env: tuple[str, ...] = ()  #: the vendor's own environment variables
+    credential: bool = False  #: without it, the vendor lets nobody in
+    low: float = 0
+    high: float = 0
+
+    @property
+    def secret(self) -> bool:
+        """Say whether the value must never be shown."""
+        return self.kind == "secret"
+
+    @property
+    def env(self) -> str:
+        """Return uvcall's own environment variable: `telnyx.api_key` → `UVCALL_TELNYX_API_KEY`."""
+        return "UVCALL_" + self.name.replace(".", "_").upper()
 
 
 class SecretError(ValueError):
@@ -65,14 +87,14 @@ def _secret(value: object, _: Key) -> Secret:
 
 def _token(value: object, _: Key) -> str:
     text = _string(value)
-    if not _TOKEN.fullmatch(text):
+    if not re.fullmatch(_PUBLIC, text):
         raise ValueError("must be up to 512 ASCII characters without blanks")
     return text
 
 
 def _ident(value: object, _: Key) -> str:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _string(value)
-    if not _IDENT.fullmatch(text):
+    if not re.fullmatch(_IDENT, text):
         raise ValueError("must be up to 128 ASCII letters, digits, dots, colons, dashes and underscores")
     return text
 
@@ -141,7 +163,7 @@ def _bool(value: object, _: Key) -> bool:
 def _window(value: object, _: Key) -> str:
     text = _string(value)
     start, dash, end = text.partition("-")
-    if not _WINDOW.fullmatch(text) or not dash or start >= end:
+    if not re.fullmatch(_WINDOW, text) or not dash or start >= end:
         raise ValueError(f"{_quoted(text)} is not a part of a day such as 09:00-20:00")
     return text
 
@@ -153,7 +175,7 @@ def _phones(value: object, key: Key) -> tuple[str, ...]:
 def _countries(value: object, _: Key) -> tuple[str, ...]:
     codes = tuple(_string(item) for item in _items(value))
     for code in codes:
-        if not _COUNTRY.fullmatch(code):
+        if not re.fullmatch(_COUNTRY, code):
             raise ValueError(f"{_quoted(code)} is not an ISO 3166 country code such as US or DE")
     return codes
 

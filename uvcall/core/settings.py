@@ -12,33 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from uvcall.core.model import NOTHING, Secret
-from uvcall.core.setting_kinds import KINDS, SecretError
+from uvcall.core.setting_kinds import KINDS, Key, SecretError
 from uvcall.errors import AuthError, ConfigError, UsageError
 
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A setting. `kind` is a name in `setting_kinds.KINDS`; `low` and `high` bound numbers and seconds."""
-
-    name: str
-    kind: str = "text"
-    default: Any = None
-    help: str = ""
-    choices: tuple[str, ...] = ()
-    vendor_env: tuple[str, ...] = ()  #: the vendor's own environment variables
-    credential: bool = False  #: without it, the vendor lets nobody in
-    low: float = 0
-    high: float = 0
-
-    @property
-    def secret(self) -> bool:
-        """Say whether the value must never be shown."""
-        return self.kind == "secret"
-
-    @property
-    def env(self) -> str:
-        """Return uvcall's own environment variable: `telnyx.api_key` → `UVCALL_TELNYX_API_KEY`."""
-        return "UVCALL_" + self.name.replace(".", "_").upper()
+__all__ = ["SCHEMA", "SECTIONS", "Key", "Settings", "flatten", "redacted", "require_key", "resolve"]
 
 
 #: Telnyx's largest `time_limit_secs` is also the longest call that anyone should want an AI to hold.
