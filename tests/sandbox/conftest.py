@@ -222,27 +222,46 @@ def _nullable(node: Any) -> Any:
     return new
 
 
+def _document(vendor: str) -> Any:
+    file = SPECS / f"{vendor}.calls.openapi.json"
+    if not file.exists():
+        pytest.skip(f"the OpenAPI document of {vendor} is not at ../shared/specs")
+    if vendor not in _DOCUMENTS:
+        _DOCUMENTS[vendor] = _nullable(json.loads(file.read_text()))
+    return _DOCUMENTS[vendor]
+
+
+_DOCUMENTS: dict[str, Any] = {}
+
+
+def _check(body: Any, vendor: str, schema: Any) -> None:
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator({"components": _document(vendor)["components"], **schema})
+    problems = [f"{'/'.join(map(str, e.absolute_path))}: {e.message}" for e in validator.iter_errors(body)]
+    assert not problems, problems
+
+
 @pytest.fixture(scope="session")
 def conforms() -> Callable[..., None]:
-    """Return a function that checks a JSON body against a vendor's OpenAPI document."""
-    documents: dict[str, Any] = {}
+    """Return a function that checks a JSON answer against a vendor's OpenAPI document."""
 
     def check(body: Any, vendor: str, path: str, method: str, status: str) -> None:
-        from jsonschema import Draft202012Validator
-
-        file = SPECS / f"{vendor}.calls.openapi.json"
-        if not file.exists():
-            pytest.skip(f"the OpenAPI document of {vendor} is not at ../shared/specs")
-        if vendor not in documents:
-            documents[vendor] = _nullable(json.loads(file.read_text()))
-        document = documents[vendor]
+        document = _document(vendor)
         response = document["paths"][path][method]["responses"][status]
         while "$ref" in response:
             _, kind, name = response["$ref"].rsplit("/", 2)
             response = document["components"][kind][name]
-        schema = response["content"]["application/json"]["schema"]
-        validator = Draft202012Validator({"components": document["components"], **schema})
-        problems = [f"{'/'.join(map(str, e.absolute_path))}: {e.message}" for e in validator.iter_errors(body)]
-        assert not problems, problems
+        _check(body, vendor, response["content"]["application/json"]["schema"])
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def conforms_to_schema() -> Callable[..., None]:
+    """Return a function that checks a JSON value against a named schema of a vendor's OpenAPI document."""
+
+    def check(body: Any, vendor: str, name: str) -> None:
+        _check(body, vendor, {"$ref": f"#/components/schemas/{name}"})
 
     return check

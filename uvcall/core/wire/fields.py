@@ -124,18 +124,24 @@ def called(fields: Fields, name: str, *, plus: bool = True) -> str:
     return number
 
 
-def refuse_hidden(fields: Fields, names: Iterable[str]) -> None:
+def refuse_hidden(fields: Fields, names: Iterable[str], longer: Iterable[str] = ()) -> None:
     """Refuse a form whose signed text holds one of these names elsewhere than as the field's own name.
 
     The signatures of Twilio and Plivo join sorted names and values without a separator: a field that may be absent
     could be made to vanish into its neighbour, or to end elsewhere, and the signature would still be right.
+
+    Args:
+        fields: The webhook's fields.
+        names: The names to look for.
+        longer: Names of the carrier's own fields in which one of `names` stands.
 
     Raises:
         WebhookInvalid: It does.
     """
     joined = "".join(f"{name}{value}" for name in sorted(fields) for value in sorted(fields[name]))
     for name in names:
-        if joined.count(name) != len(fields.get(name, ())):
+        rightful = sum(len(fields.get(one, ())) for one in (name, *longer) if name in one)
+        if joined.count(name) != rightful:
             raise invalid(f"the name {name} stands inside another field of the webhook")
 
 

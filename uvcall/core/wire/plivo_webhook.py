@@ -96,7 +96,7 @@ def parse_webhook(request: HttpRequest) -> CallWebhook:
         WebhookInvalid: A used field is missing, doubled, or does not match its whole pattern.
     """
     fields = f.form(request)
-    f.refuse_hidden(fields, ("RequestUUID",))
+    f.refuse_hidden(fields, ("RequestUUID",), longer=("ALegRequestUUID",))
     event = f.need(fields, "Event", f.WORD)
     asked = f.may(fields, "RequestUUID", f.UUID)
     hook = CallWebhook(
