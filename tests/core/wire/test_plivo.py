@@ -338,3 +338,11 @@ def test_a_signed_body_cut_into_other_fields_does_not_pass() -> None:
             continue
         assert hook == plivo.parse_webhook(original), pairs  # an unused field was cut
     assert taken_by_plivo > 50
+
+
+def test_the_first_legs_request_is_another_field() -> None:
+    for more in ({"ALegRequestUUID": REQUEST}, {"ALegRequestUUID": "", "RequestUUID": REQUEST}):
+        hook = plivo.parse_webhook(post({**RINGING, "ALegUUID": CALL, **more}))
+        assert hook.ids == ({"request_uuid": REQUEST} if "RequestUUID" in more else {})
+    with pytest.raises(WebhookInvalid):
+        plivo.parse_webhook(post({**RINGING, "ALegRequestUUID": "xRequestUUID" + REQUEST}))
