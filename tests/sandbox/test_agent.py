@@ -246,7 +246,6 @@ def test_how_the_carriers_side_ends(how, reason):
                 await line.send({"event": "stop", "sequenceNumber": "9", "streamSid": STREAM,
                                  "stop": {"accountSid": "AC" + "0" * 32, "callSid": "CA" + "0" * 32}})  # fmt: skip
             else:
-                line.socket.get_extra_info("socket")
                 line.socket._response.connection.transport.abort()
             return await ultravox.ended(call)
 
