@@ -1,10 +1,10 @@
 """The journal's file: made whole or not at all, opened only when it is ours and sound, never made anew over another.
 
-What is checked at each opening: the file's kind, owner and mode; SQLite's own header and length (a file cut short is
-refused at the first page read); that it is a journal of uvcall, of a schema that this version knows. Only when the last
-close was unclean, that is when a write-ahead log is there, every page is looked at as well (`quick_check`): a killed
-process does not damage SQLite files, but what kills processes (power, disks, people with scripts) may, and a command
-that starts after a clean close should not pay for reading the whole file.
+What is checked at each opening: the file's kind, owner and mode; SQLite's own header; its length; that it is a journal
+of uvcall, of a schema that this version knows. Only when the last close was unclean, that is when a write-ahead log is
+there, every page is looked at as well (`quick_check`): a killed process does not damage SQLite files, but what kills
+processes (power, disks, people with scripts) may, and a command that starts after a clean close should not pay for
+reading the whole file.
 """
 
 from __future__ import annotations
@@ -266,5 +266,21 @@ def _inspect(db: sqlite3.Connection, path: Path, *, unclean: bool) -> None:
         raise LocalError(f"the journal {path} has schema {version}, which never was", hint=_BACKUP)
     if unclean:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise LocalError(f"the journal {path} is damaged", hint=_BACKUP)
+    else:
+        verdict = "ok" if _whole(db, path) else "cut short"
+    if verdict != "ok":
+        raise LocalError(f"the journal {path} is damaged", hint=_BACKUP)
+
+
+def _whole(db: sqlite3.Connection, path: Path) -> bool:
+    """Say whether the file is as long as its pages are; SQLite itself reads a last page cut short as zeros.
+
+    In one read transaction, which keeps another process from folding its log into the file meanwhile: pages that only
+    a log holds are no missing ones.
+    """
+    db.execute("BEGIN")
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    whole = path.stat().st_size >= pages * size or _beside(path, "-wal").stat().st_size > 0
+    db.execute("COMMIT")
+    return whole

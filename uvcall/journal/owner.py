@@ -6,6 +6,7 @@ it is one. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,14 +36,16 @@ def this_process(proc: Path = _PROC) -> Owner:
 
 
 def start_of(pid: int, proc: Path = _PROC) -> str | None:
-    """Return when a process began, as `boot/ticks`; None when there is no such process or no `/proc`."""
+    """Return when a process began, as `boot/ticks`; None when there is none alive, or no `/proc`."""
     try:
         stat = (proc / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
         boot = (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return None
     # The command's name may hold spaces and brackets: the fields are counted after its last one.
-    return f"{boot}/{stat.rpartition(')')[2].split()[_START_FIELD]}"
+    fields = stat.rpartition(")")[2].split()
+    # Z and X: killed, and its parent has not asked yet. It will do nothing more.
+    return None if fields[0] in {"Z", "X"} else f"{boot}/{fields[_START_FIELD]}"
 
 
 def process_alive(pid: int, start: str | None) -> bool:
@@ -55,8 +58,6 @@ def process_alive(pid: int, start: str | None) -> bool:
         return start_of(pid) == start
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it lives, and is somebody else's
-        return True
+    except OSError as error:
+        return error.errno == errno.EPERM  # it lives, and is somebody else's
     return True
