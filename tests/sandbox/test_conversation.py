@@ -53,7 +53,7 @@ class Line:
 
 
 def user_first(**more):
-    return Plan(SCRIPT, user_first=True, opens_after_s=None, **more)
+    return Plan(SCRIPT, opens_after_s=None, **more)
 
 
 def test_the_agent_opens_answers_and_leaves():
@@ -99,7 +99,7 @@ def test_without_a_fallback_the_agent_waits_for_ever():
 
 
 def test_the_fallback_comes_after_its_delay():
-    line = Line(Plan(SCRIPT, user_first=True, opens_after_s=2.0, opening="Is anybody there?"))
+    line = Line(Plan(SCRIPT, opens_after_s=2.0, opening="Is anybody there?"))
     line.pass_time(1.9)
     assert not line.talk.out
     assert not line.queue
@@ -109,7 +109,7 @@ def test_the_fallback_comes_after_its_delay():
 
 
 def test_a_user_who_speaks_gets_no_fallback():
-    line = Line(Plan(SCRIPT, user_first=True, opens_after_s=2.0, opening="Is anybody there?"), known="Hello?")
+    line = Line(Plan(SCRIPT, opens_after_s=2.0, opening="Is anybody there?"), known="Hello?")
     line.pass_time(1.7)
     line.pass_time(0.6, VOICE)
     line.pass_time(1.4)
@@ -181,7 +181,7 @@ def test_a_soft_ending_lets_the_user_come_back():
 
 
 def test_time_passes_on_a_dead_line_too():
-    line = Line(Plan(SCRIPT, user_first=True, opens_after_s=2.0))
+    line = Line(Plan(SCRIPT, opens_after_s=2.0))
     for _ in range(100):
         line.silence(0.1)
     assert line.lines == [("agent", text) for text in SCRIPT]

@@ -376,7 +376,9 @@ def test_the_callee_hangs_up_by_itself():
 def test_the_handshake_carries_the_carriers_headers_and_word_of_it_gets_out():
     desk, opened = Desk(), []
     run(TWILIO, "PCMU", 8000, desk, seconds=0.2,
-        spec={"headers": {"X-Twilio-Signature": "abc="}, "opened": lambda: opened.append(True)})  # fmt: skip
+        spec={"headers": {"X-Twilio-Signature": "abc="}, "opened": lambda: opened.append(True),
+              "stream_id": "MZ" + "1" * 32})  # fmt: skip
+    assert desk.named("start")[0]["streamSid"] == "MZ" + "1" * 32
     assert desk.headers["X-Twilio-Signature"] == "abc="
     assert opened == [True]
 

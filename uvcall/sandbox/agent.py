@@ -75,7 +75,6 @@ def plan(settings: Mapping[str, Any], options: Options) -> Plan:
     keys = _dtmf(settings["medium"])
     return Plan(
         script=options.agent_script or DEFAULT_SCRIPT,
-        user_first=user is not None,
         opens_after_s=opens,
         opening=opening.get("text") or "",
         interruptible=not agent.get("uninterruptible"),

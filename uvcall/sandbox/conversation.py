@@ -40,7 +40,6 @@ class Plan:
     """What the created call asks of the agent. Times are seconds."""
 
     script: tuple[str, ...]  #: the last line ends the call
-    user_first: bool = False
     opens_after_s: float | None = 0.0  #: None: only the user opens
     opening: str = ""  #: in place of the script's first line
     interruptible: bool = True  #: the opening
