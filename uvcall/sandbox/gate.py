@@ -90,6 +90,7 @@ class Gate:
             case "server-error":
                 raise common_error(peer, 500)
             case "reset":
+                await request.read()  # the client has sent all of it, and cannot know what became of it
                 raise ConnectionAbortedError
             case "slow":
                 await self.world.pace.sleep(SLOW_S)
