@@ -93,6 +93,31 @@ def run_uvcall(home: Path, request: pytest.FixtureRequest) -> Callable[..., Ran]
     return run
 
 
+@pytest.fixture
+def start_uvcall(home: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `python -m uvcall ARGV…` in a clean environment and leave it running; what still runs at the end is killed."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*argv: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "uvcall", *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**clean_environment(home), **(env or {})},
+            cwd=home,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
 @pytest.fixture(scope="session")
 def sandbox_server() -> Iterator[Any]:
     """A sandbox twenty times faster than life, for as long as the tests run."""

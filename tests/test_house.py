@@ -330,14 +330,15 @@ def test_the_core_reads_no_clock():
 
 def test_a_command_knows_no_other_command():
     """What two commands share has a module of its own."""
-    from uvcall.cli.app import app
+    from uvcall.cli.app import COMMANDS
+    from uvcall.cli.app import tree as whole
 
     def callbacks(command):
         if hasattr(command, "commands"):
             return set().union(*(callbacks(sub) for sub in command.commands.values()))
         return {command.callback.__module__}
 
-    commands = callbacks(typer.main.get_command(app))
+    commands = callbacks(typer.main.get_command(whole(*COMMANDS)))
     assert len(commands) > 2
     for module in commands:
         tree = TREES[module.replace(".", "/") + ".py"]

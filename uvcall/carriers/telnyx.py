@@ -137,10 +137,14 @@ def request(account: Account, order: LegOrder) -> Mapping[str, Any]:
     }
     if order.detect_machine:
         own["answering_machine_detection"] = "detect"
+    return merge(TITLE, _sdk_call, own, order.options, barred=BARRED)
+
+
+def _sdk_call() -> Any:
     load_sdk()
     from telnyx.resources.calls.calls import CallsResource
 
-    return merge(TITLE, CallsResource.dial, own, order.options, barred=BARRED)
+    return CallsResource.dial
 
 
 def client_state(attempt_id: str) -> str:
@@ -216,8 +220,11 @@ PAGES: Final = 20
 
 
 def find(client: Client, account: Account, order: LegOrder, *, since: float) -> Sequence[PlacedCall]:
-    """Look for the attempt's id among the connection's live calls and the events of the numbers."""
-    mark = client_state(order.attempt_id)
+    """Look for the attempt's id among the connection's live calls and the events of the numbers.
+
+    A leg that Ultravox places is a TeXML call without our mark: only its numbers and the time tell it.
+    """
+    mark = client_state(order.attempt_id) if order.ours else None
     earliest = datetime.fromtimestamp(since - SLACK_S, UTC)
     found: dict[str, PlacedCall] = {}
     calls = _pages(
@@ -227,7 +234,7 @@ def find(client: Client, account: Account, order: LegOrder, *, since: float) -> 
         ),
     )
     for call in calls:
-        placed = _placed(call) if getattr(call, "client_state", None) == mark else None
+        placed = _placed(call) if mark and getattr(call, "client_state", None) == mark else None
         if placed:
             found[placed.carrier_call_id] = placed
     about = {"to": order.to, "from": order.from_, "occurred_at": {"gte": earliest.isoformat()}}
@@ -235,7 +242,8 @@ def find(client: Client, account: Account, order: LegOrder, *, since: float) -> 
     for event in events:
         call_id = plain_id(field_of(event, "call_control_id"))
         at = instant(getattr(event, "event_timestamp", None))
-        if call_id and field_of(event, "client_state") == mark and (at is None or at >= earliest):
+        marked = mark is None or field_of(event, "client_state") == mark
+        if call_id and marked and (at is None or at >= earliest):
             ids = {name: plain_id(getattr(event, name, None)) for name in ("call_leg_id", "call_session_id")}
             placed = PlacedCall(Provider.TELNYX, call_id, {name: value for name, value in ids.items() if value})
             found.setdefault(call_id, placed)

@@ -3,33 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError  # Typer re-exports neither
 
 from uvcall import __version__
-from uvcall.cli import config, dial, errors, render_xml, sandbox
+from uvcall.cli import errors
 from uvcall.cli.context import Context, from_process
 from uvcall.errors import UvcallError
 
-app = typer.Typer(
-    name="uvcall",
-    help="The command line for AI phone calls: Ultravox voices over Telnyx, Twilio and Plivo.",
-    epilog="Try it without an account: uvcall dial +15551234567 --provider telnyx --sandbox",
-    add_completion=False,
-    no_args_is_help=True,
-    # Rich draws handsome help in twice the start-up time of the whole program.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+#: Command → the module that holds it, what to register there, and what `uvcall --help` says of it.
+COMMANDS: Final = {
+    "dial": ("uvcall.cli.dial", "dial", "Place one phone call, stay until it is over, and exit with its outcome."),
+    "render-xml": (
+        "uvcall.cli.render_xml",
+        "render_xml",
+        "Print the carrier's XML for a join URL, or its fallback document.",
+    ),
+    "config": ("uvcall.cli.config", "app", "Keep settings: keys, numbers, habits; profiles."),
+    "sandbox": ("uvcall.cli.sandbox", "app", "Ultravox, Telnyx, Twilio and Plivo, simulated on this machine."),
+}
 
-app.command("dial", help=dial.HELP)(dial.dial)
-app.command("render-xml", help=render_xml.HELP)(render_xml.render_xml)
-app.add_typer(config.app, name="config")
-app.add_typer(sandbox.app, name="sandbox")
+
+def tree(*names: str) -> typer.Typer:
+    """Return the command tree, with those commands only whose names are given; the others are there to be listed.
+
+    Typer reads the parameters of every command that it holds, and a run uses one.
+    """
+    app = typer.Typer(
+        name="uvcall",
+        help="The command line for AI phone calls: Ultravox voices over Telnyx, Twilio and Plivo.",
+        epilog="Try it without an account: uvcall dial +15551234567 --provider telnyx --sandbox",
+        add_completion=False,
+        no_args_is_help=True,
+        # Rich draws handsome help in twice the start-up time of the whole program.
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(root)
+    for name, (module, attribute, words) in COMMANDS.items():
+        if name not in names:
+            app.command(name, help=words)(_listed)
+            continue
+        found = getattr(import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name, help=words)
+        else:
+            app.command(name, help=words)(found)
+    return app
+
+
+def _listed() -> None:
+    """Stand for a command that this run does not use."""
+
+
+def command_named(arguments: Sequence[str]) -> str:
+    """Return the first argument that is neither an option that stands before the command nor its value."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in {"--profile", "--config"}:
+            next(rest, None)
+        elif not argument.startswith("-"):
+            return argument
+    return ""
 
 
 def _version(wanted: bool) -> None:
@@ -38,7 +78,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     ctx: typer.Context,
     profile: Annotated[str | None, typer.Option("--profile", metavar="NAME", help="Settings profile.")] = None,
@@ -61,6 +100,7 @@ def run(arguments: Sequence[str], context: Context | None = None) -> int:
     """Run one command and return its exit code; every error ends here, as words."""
     context = context or from_process()
     try:
+        app = tree(command_named(arguments))
         code = app(args=list(arguments), prog_name="uvcall", standalone_mode=False, obj=context)
         return code if isinstance(code, int) else 0
     except NoArgsIsHelpError as error:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from uvcall.cli.plan import Plan
     from uvcall.server.answer_once import AnswerOnce
 
-HELP: Final = "Place one phone call, stay until it is over, and exit with its outcome."
-
 #: The exit code when `--expect` names other outcomes than the one that came.
 UNEXPECTED: Final = 32
 
@@ -375,7 +373,7 @@ def _timing(flags: DialFlags, sandbox: bool) -> Timing:
 
 
 def _start_sandbox(context: Context, flags: DialFlags) -> None:
-    from uvcall.cli.sandbox import sandbox_options
+    from uvcall.cli.sandbox_options import sandbox_options
 
     running = context.start_sandbox(sandbox_options(flags))
     context.out.detail(f"sandbox: seed {running.ready['seed']}")

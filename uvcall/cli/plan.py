@@ -16,7 +16,7 @@ from uvcall.core.duration import parse_duration
 from uvcall.core.model import LOOPBACK_HOSTS, LegOrder, Provider, StreamOptions
 from uvcall.core.phone import require_e164
 from uvcall.core.policy import check_number
-from uvcall.core.settings import Settings
+from uvcall.core.settings import DEFAULT, Settings
 from uvcall.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,10 +65,14 @@ def plan_call(context: Context, flags: DialFlags) -> Plan:
     from_ = flags.from_ or home
     if from_ is None:
         settings.require(f"{provider}.from", "the number that the callee sees")
-    from_ = require_e164(str(from_), "--from" if flags.from_ else f"{provider}.from")
+    from_ = require_e164(str(from_), "--from" if flags.from_ else f"{provider}.from", home=home)
     to = flags.to
     warnings = check_number(to, from_=from_, countries=settings.get("policy.countries"))
-    ring, longest = settings.get("call.ring_timeout"), settings.get("call.max_duration")
+    base = _base(context, flags)
+    ring = settings.get("call.ring_timeout")
+    longest = settings.get("call.max_duration")
+    if settings.source("call.max_duration") == DEFAULT:
+        longest = _seconds(base, "maxDuration") or longest
     attempt_id = str(uuid.uuid4())
     carrier_options = opt.pairs(flags.carrier_option, "--carrier-option")
     settings.require("ultravox.api_key", "every call needs an agent")
@@ -78,9 +82,11 @@ def plan_call(context: Context, flags: DialFlags) -> Plan:
             context,
             flags,
             settings,
+            base,
             medium=_medium(flags, provider, to, from_, carrier_options),
             attempt_id=attempt_id,
-            ring_s=ring,
+            # Ringing eats join time: with the vendor's default of 30 s, whoever answers at second 31 hears silence.
+            join_s=max(ring + 60, _seconds(base, "joinTimeout") or 0),
             longest_s=longest,
         )
     )
@@ -95,6 +101,7 @@ def plan_call(context: Context, flags: DialFlags) -> Plan:
         hang_up_on_machine=flags.voicemail.value == "hangup",
         stream=_stream(settings, provider),
         options=carrier_options if flags.via.value == "sdk" else {},
+        ours=flags.via.value == "sdk",
     )
     order = DialOrder(
         provider=provider,
@@ -116,10 +123,11 @@ def spec(
     context: Context,
     flags: DialFlags,
     settings: Settings,
+    base: Mapping[str, Any],
     *,
     medium: Mapping[str, Any],
     attempt_id: str,
-    ring_s: float,
+    join_s: float,
     longest_s: float,
 ) -> payload.CallSpec:
     """Return the `CallSpec`: flags and settings of the agent's side."""
@@ -132,9 +140,9 @@ def spec(
     tools = files.read_json(flags.tools, "--tools", stdin=context.stdin) if flags.tools is not None else []
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise UsageError("--tools: not a JSON array of objects", hint='[{"toolName": "hangUp"}]')
-    base = files.read_json(flags.call, "--call", stdin=context.stdin) if flags.call is not None else {}
-    if not isinstance(base, dict):
-        raise UsageError("--call: not a JSON object", hint='{"systemPrompt": "…"}')
+    speaks_first = settings.get("call.first_speaker")
+    if speaks_first is None and not {"firstSpeakerSettings", "firstSpeaker"} & set(base):
+        speaks_first = "user"
     return payload.CallSpec(
         medium=medium,
         agent=agent,
@@ -148,18 +156,36 @@ def spec(
         tool_definitions=tuple(tools),
         metadata=opt.pairs(flags.metadata, "--metadata"),
         record=True if flags.save is not None else settings.get("call.record"),
-        first_speaker=settings.get("call.first_speaker") or "user",
+        first_speaker=speaks_first,
         greeting=settings.get("call.greeting"),
         greeting_delay_s=_duration(flags.greeting_delay, "--greeting-delay") if flags.greeting_delay else None,
         max_duration_s=longest_s,
-        # Ringing eats join time: with the vendor's default of 30 s, whoever answers at second 31 hears silence.
-        join_timeout_s=ring_s + 60,
+        join_timeout_s=join_s,
         base=base,
         attempt_id=attempt_id,
         prior_call_id=flags.prior_call,
         throttle=flags.throttle,
         leave_voicemail=flags.voicemail.value == "leave",
     )
+
+
+def _base(context: Context, flags: DialFlags) -> Mapping[str, Any]:
+    """Read `--call`."""
+    base = files.read_json(flags.call, "--call", stdin=context.stdin) if flags.call is not None else {}
+    if not isinstance(base, dict):
+        raise UsageError("--call: not a JSON object", hint='{"systemPrompt": "…"}')
+    return base
+
+
+def _seconds(base: Mapping[str, Any], name: str) -> float | None:
+    """Return a duration of the `--call` body; what is wrong with it is said where the whole body is checked."""
+    text = base.get(name)
+    if not isinstance(text, str):
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError:
+        return None
 
 
 def _medium(

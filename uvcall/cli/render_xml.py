@@ -17,8 +17,6 @@ from uvcall.errors import ContractBroken, UsageError
 if TYPE_CHECKING:
     from uvcall.cli.dial import DialFlags
 
-HELP: Final = "Print the carrier's XML for a join URL, or its fallback document."
-
 
 class Direction(StrEnum):
     """Who called whom; with --create it decides who speaks first."""

@@ -103,7 +103,7 @@ def parse_join_url(text: object, *, loopback: bool = False) -> JoinUrl:
     if problem:
         raise ContractBroken(
             f"the join URL {problem}",
-            hint="a join URL looks like wss://voice.ultravox.ai/calls/…; nobody was called",
+            hint="a join URL is a wss URL on a host of ultravox.ai; nobody was called",
             peer="ultravox",
         )
     return JoinUrl(str(text))

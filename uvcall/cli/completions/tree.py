@@ -77,9 +77,9 @@ _MARKS: Final = (("@FILE", Kind.AT_FILE), ("FILE", Kind.FILE), ("DIR", Kind.DIRE
 def command_tree(app: typer.Typer | None = None) -> Command:
     """Return the tree of a Typer program; uvcall's own unless another is given."""
     if app is None:
-        from uvcall.cli.app import app as uvcall
+        from uvcall.cli import app as uvcall
 
-        app = uvcall
+        app = uvcall.tree(*uvcall.COMMANDS)
     return _command(typer.main.get_command(app), None, ())
 
 
