@@ -657,7 +657,7 @@ class Life(RuleBasedStateMachine):
         assert [entry.attempt_id for entry in self.journal.open_entries()] == self._open()
         numbers = [self.model[each]["to"] for each in self._open()]
         assert len(numbers) == len(set(numbers))
-        keys = [entry.key for entry in kept.values() if entry.holds_key]
+        keys = [entry.key for entry in kept.values() if entry.key and entry.spent]
         assert len(keys) == len(set(keys))
         for each, one in self.model.items():
             assert len(self.journal.history(each)) == one["steps"]

@@ -107,9 +107,9 @@ class Entry(Intent):
         return self.state is not State.ENDED
 
     @property
-    def holds_key(self) -> bool:
-        """Say whether its idempotency key is spent. An attempt that ended with nothing placed gives it back."""
-        return self.key is not None and (self.open or self.placed != "no")
+    def spent(self) -> bool:
+        """Say whether it spends its idempotency key: not when it has ended with nothing placed."""
+        return self.open or self.placed != "no"
 
     def owner_alive(self, probe: Probe) -> bool:
         """Say whether the process that made the attempt still lives."""

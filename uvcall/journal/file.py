@@ -65,11 +65,13 @@ CREATE TABLE attempts (
   error TEXT,
   reason TEXT,
   assumed_by TEXT,
-  updated_at TEXT NOT NULL
+  updated_at TEXT NOT NULL,
+  -- What the two unique indexes ask for, in columns of their own: a step that changes neither leaves the indexes alone.
+  blocks_number INTEGER NOT NULL CHECK (blocks_number = (state <> 'ended')),
+  spends_key INTEGER NOT NULL CHECK (spends_key = (state <> 'ended' OR placed <> 'no'))
 );
-CREATE UNIQUE INDEX one_open_attempt_per_number ON attempts (to_number) WHERE state <> 'ended';
-CREATE UNIQUE INDEX one_call_per_key ON attempts (key)
-  WHERE key IS NOT NULL AND (state <> 'ended' OR placed <> 'no');
+CREATE UNIQUE INDEX one_open_attempt_per_number ON attempts (to_number) WHERE blocks_number;
+CREATE UNIQUE INDEX one_call_per_key ON attempts (key) WHERE key IS NOT NULL AND spends_key;
 CREATE INDEX attempts_by_key ON attempts (key) WHERE key IS NOT NULL;
 CREATE TABLE ids (
   id TEXT NOT NULL,

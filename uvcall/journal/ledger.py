@@ -33,6 +33,7 @@ from uvcall.journal.owner import Probe, process_alive
 from uvcall.journal.rows import (
     ALL,
     BY_VENDOR_ID,
+    CLOSE,
     HISTORY,
     INSERT,
     OPEN,
@@ -142,7 +143,7 @@ class Journal:
                         f"the idempotency key was used for another call, by attempt {earlier.attempt_id}",
                         hint="a key stands for one set of arguments: take a new key for this call",
                     )
-                if earlier.holds_key:
+                if earlier.spent:
                     raise KeyTaken(earlier)
             for other in self._read(ALL + OPEN, {"to": entry.to}):
                 outlived = _OUTLIVED.get(other.placed)
@@ -287,7 +288,7 @@ class Journal:
     def _take(self, entry: Entry, step: Step, at: datetime, facts: Facts) -> None:
         told_facts = look_at(step, cast("dict[str, Any]", facts))
         after = follow(entry, step, instant(at), told_facts)
-        self._db.execute(UPDATE, row_of(after))
+        self._db.execute(UPDATE if after.open else CLOSE, row_of(after))
         if new := _ids(after) - _ids(entry):
             self._db.executemany(
                 "INSERT OR IGNORE INTO ids VALUES (?, ?)", [(id_, entry.attempt_id) for id_ in new]

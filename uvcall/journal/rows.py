@@ -15,36 +15,40 @@ ALL: Final = "SELECT * FROM attempts "
 INSERT: Final = """INSERT INTO attempts (
   attempt_id, key, digest, provider, to_number, from_number, via, created_at, death_at, owner_pid, owner_start, command,
   state, placed, leg_at, ring_timeout_s, time_limit_s, ultravox_call_id, carrier_call_id, carrier_ids, outcome,
-  exit_code, answered_at, ended_at, duration_s, end_reason, cost, error, reason, assumed_by, updated_at
+  exit_code, answered_at, ended_at, duration_s, end_reason, cost, error, reason, assumed_by, updated_at,
+  blocks_number, spends_key
 ) VALUES (
   :attempt_id, :key, :digest, :provider, :to, :from_, :via, :created_at, :death_at, :owner_pid, :owner_start, :command,
   :state, :placed, :leg_at, :ring_timeout_s, :time_limit_s, :ultravox_call_id, :carrier_call_id, :carrier_ids, :outcome,
-  :exit_code, :answered_at, :ended_at, :duration_s, :end_reason, :cost, :error, :reason, :assumed_by, :updated_at
+  :exit_code, :answered_at, :ended_at, :duration_s, :end_reason, :cost, :error, :reason, :assumed_by, :updated_at,
+  :blocks_number, :spends_key
 )"""
-UPDATE: Final = """UPDATE attempts SET
+_SET: Final = """UPDATE attempts SET
   provider = :provider, from_number = :from_, death_at = :death_at, state = :state, placed = :placed, leg_at = :leg_at,
   ring_timeout_s = :ring_timeout_s, time_limit_s = :time_limit_s, ultravox_call_id = :ultravox_call_id,
   carrier_call_id = :carrier_call_id, carrier_ids = :carrier_ids, outcome = :outcome, exit_code = :exit_code,
   answered_at = :answered_at, ended_at = :ended_at, duration_s = :duration_s, end_reason = :end_reason, cost = :cost,
-  error = :error, reason = :reason, assumed_by = :assumed_by, updated_at = :updated_at
-WHERE attempt_id = :attempt_id"""
+  error = :error, reason = :reason, assumed_by = :assumed_by, updated_at = :updated_at"""
+_THERE: Final = " WHERE attempt_id = :attempt_id"
+UPDATE: Final = _SET + _THERE
+CLOSE: Final = _SET + ", blocks_number = :blocks_number, spends_key = :spends_key" + _THERE
 RECENT: Final = """SELECT * FROM attempts
 WHERE (:provider IS NULL OR provider = :provider) AND (:to IS NULL OR to_number = :to)
   AND (:outcome IS NULL OR outcome = :outcome)
   AND (:since IS NULL OR created_at >= :since) AND (:until IS NULL OR created_at < :until)
 ORDER BY seq DESC LIMIT :limit"""
-OPEN: Final = "WHERE state <> 'ended' AND (:to IS NULL OR to_number = :to) ORDER BY seq"
+OPEN: Final = "WHERE blocks_number AND (:to IS NULL OR to_number = :to) ORDER BY seq"
 BY_VENDOR_ID: Final = """SELECT * FROM attempts
 WHERE attempt_id = :low OR attempt_id IN (SELECT attempt_id FROM ids WHERE id = :text)"""
 TRAIL: Final = """INSERT INTO steps
-SELECT seq, (SELECT count(*) + 1 FROM steps WHERE attempt = seq), :at, :step, :state, :facts
+SELECT seq, (SELECT coalesce(max(number), 0) + 1 FROM steps WHERE attempt = seq), :at, :step, :state, :facts
 FROM attempts WHERE attempt_id = :attempt_id"""
 HISTORY: Final = """SELECT at, step, steps.state, facts FROM steps JOIN attempts ON seq = attempt
 WHERE attempt_id = ? ORDER BY number"""
 
 
 def row_of(entry: Entry) -> dict[str, Any]:
-    """Return the values of `INSERT` and `UPDATE` for an entry."""
+    """Return the values of `INSERT`, `UPDATE` and `CLOSE` for an entry."""
     owner = entry.owner
     return {
         "attempt_id": entry.attempt_id,
@@ -78,6 +82,8 @@ def row_of(entry: Entry) -> dict[str, Any]:
         "reason": entry.reason,
         "assumed_by": entry.assumed_by,
         "updated_at": stamp(entry.updated_at),
+        "blocks_number": entry.open,
+        "spends_key": entry.spent,
     }
 
 
