@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+from aiohttp import web
 from support.stage import Desk, goertzel, loudest, make_leg, make_world, on_wire, serving, tone, tone_wav
 
 from uvcall.core.audio import frame_bytes, level
@@ -346,6 +347,22 @@ def test_a_refused_handshake(provider, attempts):
     assert (end.how, end.detail) == ("refused", "HTTP 503")
     assert desk.attempts == attempts
     assert [event["type"] for event in world.history.events] == ["media.refused"]
+
+
+def test_a_redirected_handshake_is_not_followed():
+    async def dial_elsewhere():
+        world, desk = make_world(speed=20), Desk()
+
+        async def elsewhere(request):
+            raise web.HTTPFound("/agent")
+
+        async with serving([*desk.routes(), web.get("/old", elsewhere)]) as base:
+            spec = StreamSpec(base.replace("http", "ws") + "/old", "PCMU", 8000)
+            return await media.stream(world, make_leg(world, TWILIO), spec), desk
+
+    end, desk = asyncio.run(dial_elsewhere())
+    assert end.how == "refused"
+    assert desk.attempts == 0
 
 
 def test_nobody_listens_there():

@@ -34,41 +34,16 @@ from uvcall.core.wire.events import (
     StreamError,
     WireError,
 )
-from uvcall.sandbox import credentials
 from uvcall.sandbox.callee import Person, pick_up
+from uvcall.sandbox.handshake import MANNERS, Manners, new_session, shake_hands
 from uvcall.sandbox.playout import Beat, Playout
 from uvcall.sandbox.recording import Recording, sayings, tapes
 from uvcall.sandbox.scenarios import scenario_for
 from uvcall.sandbox.world import Leg, StreamEnd, StreamSpec, World
 
-_HANDSHAKE_S: Final = 10.0
 _CLOSE_S: Final = 2.0
-_LARGEST_MESSAGE: Final = 4 * 1024 * 1024
 _LOST: Final = frozenset({aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR})
 
-
-@dataclass(frozen=True, slots=True)
-class Manners:
-    """What one carrier's streams do differently from another's."""
-
-    account_id: str
-    greets: bool = True  #: `connected` before `start`, `stop` at the end
-    attempts: int = 1  #: how often the handshake is tried
-    epoch: bool = False  #: media timestamps count from 1970, not from the stream's start
-    clears_marks: bool = False  #: `clear` says `clearedAudio` and forgets the marks, in place of returning them
-    buffer_s: float = float("inf")  #: what is more is dropped
-    closes_on_nonsense: str = ""  #: the code under which an invalid message ends the stream
-    stream_prefix: str = ""  #: before 32 hexadecimal digits; empty: a UUID
-
-
-_MANNERS: Final = {
-    Provider.TELNYX: Manners(credentials.TELNYX_ACCOUNT_SID),
-    # https://www.twilio.com/docs/api/errors/31951
-    Provider.TWILIO: Manners(credentials.TWILIO_ACCOUNT_SID, closes_on_nonsense="31951", stream_prefix="MZ"),
-    Provider.PLIVO: Manners(
-        credentials.PLIVO_AUTH_ID, greets=False, attempts=3, epoch=True, clears_marks=True, buffer_s=40.0
-    ),
-}
 
 _Result = TypeVar("_Result")
 
@@ -79,9 +54,9 @@ async def stream(world: World, leg: Leg, spec: StreamSpec) -> StreamEnd:
     Returns:
         How it ended; the leg itself goes on unless it is what ended.
     """
-    manners = _MANNERS[leg.provider]
-    async with aiohttp.ClientSession() as session:
-        socket = await _unless_over(leg, _open(session, spec, manners))
+    manners = MANNERS[leg.provider]
+    async with new_session() as session:
+        socket = await _unless_over(leg, shake_hands(session, spec, manners))
         if socket is None:
             return StreamEnd("leg")
         if isinstance(socket, StreamEnd):
@@ -92,26 +67,6 @@ async def stream(world: World, leg: Leg, spec: StreamSpec) -> StreamEnd:
             return await line.live()
         finally:
             line.note_stop()
-
-
-async def _open(
-    session: aiohttp.ClientSession, spec: StreamSpec, manners: Manners
-) -> aiohttp.ClientWebSocketResponse | StreamEnd:
-    detail = ""
-    for _ in range(manners.attempts):
-        try:
-            async with asyncio.timeout(_HANDSHAKE_S):
-                return await session.ws_connect(
-                    spec.url,
-                    headers=dict(spec.headers),
-                    max_msg_size=_LARGEST_MESSAGE,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
-                )
-        except aiohttp.WSServerHandshakeError as error:
-            detail = f"HTTP {error.status}"
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            detail = type(error).__name__
-    return StreamEnd("refused", detail)
 
 
 async def _unless_over(leg: Leg, work: Coroutine[Any, Any, _Result]) -> _Result | None:
