@@ -88,7 +88,12 @@ def test_texml_streams(attributes, bidirectional, encoding, rate, back):
 
 def test_plivos_defaults_do_not_hold_and_are_one_way():
     step = only(PLIVO, f"<Stream>{URL}</Stream>")
-    assert (step.holds, step.spec.bidirectional, step.spec.encoding, step.spec.sample_rate) == (False, False, "L16", 8000)
+    assert (step.holds, step.spec.bidirectional, step.spec.encoding, step.spec.sample_rate) == (
+        False,
+        False,
+        "L16",
+        8000,
+    )
     both = only(PLIVO, f"<Stream audioTrack='both' extraHeaders='a=1,b=2'>{URL}</Stream>").spec
     assert (both.tracks, both.parameters) == (("inbound", "outbound"), {"a": "1", "b": "2"})
 
@@ -101,7 +106,11 @@ def test_plivos_defaults_do_not_hold_and_are_one_way():
         (PLIVO, "<Speak>Sorry, bye now!</Speak>", Pause(1.0, "Speak")),
         (TWILIO, "<Play>https://example.com/a.mp3</Play>", Pause(1.0, "Play")),
         (TWILIO, "<Dial>+13125550100</Dial>", Dial("+13125550100")),
-        (PLIVO, "<Dial callerId='+1' timeout='9'><Number>+13125550100</Number></Dial>", Dial("+13125550100", "+1", 9.0)),
+        (
+            PLIVO,
+            "<Dial callerId='+1' timeout='9'><Number>+13125550100</Number></Dial>",
+            Dial("+13125550100", "+1", 9.0),
+        ),
         (TWILIO, "<Redirect method='GET'>https://example.com</Redirect>", Redirect("https://example.com", "GET")),
         (TELNYX, "<Hangup/>", HangUp()),
         (TWILIO, "<Reject reason='busy'/>", HangUp("busy")),

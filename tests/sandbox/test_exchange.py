@@ -190,7 +190,9 @@ def test_who_hangs_up_ends_what_was_forwarded():
     async def story():
         network = Network()
         document = "<Response><Dial>+12025550102</Dial></Response>"
-        leg = network.exchange.place(network.order(Provider.TWILIO, to="+13125550123", script=Script(document=document)))
+        leg = network.exchange.place(
+            network.order(Provider.TWILIO, to="+13125550123", script=Script(document=document))
+        )
         while len(network.world.legs) < 2:
             await asyncio.sleep(0.005)
         network.exchange.end(leg, Cause.NORMAL, "callee")
@@ -284,7 +286,9 @@ class TestOriginate:
         assert (leg.cause, leg.end_source) == (Cause.NORMAL, "carrier")
 
     def test_additional_parameters_reach_the_carrier(self):
-        _, leg = self.place(Provider.TWILIO, parameters={"timeout": 5, "statusCallbackEvent": ["answered", "completed"]})
+        _, leg = self.place(
+            Provider.TWILIO, parameters={"timeout": 5, "statusCallbackEvent": ["answered", "completed"]}
+        )
         assert leg.options["StatusCallbackEvent"] == ["answered", "completed"]
         _, busy = self.place(Provider.PLIVO, to="+12025550101", parameters={"ring_timeout": 5})
         assert busy.cause is Cause.BUSY

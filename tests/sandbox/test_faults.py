@@ -15,7 +15,10 @@ from uvcall.sandbox.faults import FAULTS, PEERS, FaultPlan, Faults, parse_faults
 
 PAUSE = "<Response><Pause length='1'/></Response>"
 CREATES = {
-    "telnyx": ("/v2/calls", {"json": {"connection_id": c.TELNYX_CONNECTION_ID, "to": "+12025550100", "from": c.TELNYX_FROM}}),
+    "telnyx": (
+        "/v2/calls",
+        {"json": {"connection_id": c.TELNYX_CONNECTION_ID, "to": "+12025550100", "from": c.TELNYX_FROM}},
+    ),
     "twilio": (
         f"/2010-04-01/Accounts/{c.TWILIO_ACCOUNT_SID}/Calls.json",
         {"data": {"To": "+12025550100", "From": c.TWILIO_FROM, "Twiml": PAUSE}},
@@ -77,7 +80,9 @@ def test_what_is_no_plan_is_refused_with_a_hint(text, hint):
     assert hint in caught.value.hint
 
 
-@given(st.dictionaries(st.tuples(st.sampled_from(PEERS), st.sampled_from(list(FAULTS))), st.sampled_from([0.0, 0.25, 1.0])))
+@given(
+    st.dictionaries(st.tuples(st.sampled_from(PEERS), st.sampled_from(list(FAULTS))), st.sampled_from([0.0, 0.25, 1.0]))
+)
 def test_a_plan_reads_its_own_text(rates):
     assert parse_faults(FaultPlan(rates).as_text()).rates == rates
 

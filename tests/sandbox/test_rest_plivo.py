@@ -214,7 +214,10 @@ def test_a_stream_that_does_not_keep_the_call_alive_ends_with_the_document(peer,
     [
         ([(500, "")], 7011),
         ([(200, "<Response><Stream>")], 8011),
-        ([(200, "<Response><Stream bidirectional='true' audioTrack='both'>ws://127.0.0.1:1</Stream></Response>")], 8011),
+        (
+            [(200, "<Response><Stream bidirectional='true' audioTrack='both'>ws://127.0.0.1:1</Stream></Response>")],
+            8011,
+        ),
         ([(200, "<Response><Say>no such verb</Say></Response>")], 8011),
     ],
 )

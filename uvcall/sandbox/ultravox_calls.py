@@ -21,6 +21,7 @@ import aiohttp
 from uvcall.core.model import Provider
 from uvcall.sandbox.conversation import Said
 from uvcall.sandbox.recording import Recording
+from uvcall.sandbox.rest import is_loopback
 from uvcall.sandbox.ultravox_schema import seconds
 from uvcall.sandbox.world import World
 
@@ -246,9 +247,12 @@ def _billing(call: SandboxCall) -> str:
 async def _deliver(world: World, url: str, secrets: list[str], body: bytes) -> None:
     """Post a webhook until somebody takes it.
 
-    https://docs.ultravox.ai/webhooks/securing-webhooks
+    Only on this machine: the sandbox contacts no other. https://docs.ultravox.ai/webhooks/securing-webhooks
     """
     pause = _WEBHOOK_PAUSE_S
+    if not is_loopback(url):
+        world.history.record("ultravox", "webhook", status=0, failure="the sandbox contacts this machine only")
+        return
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_WEBHOOK_PATIENCE_S)) as session:
         for _ in range(_WEBHOOK_ATTEMPTS):
             now = world.pace.now().isoformat()
