@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from uvcall.calls.attempt import DialOrder
-from uvcall.cli import files
+from uvcall.cli import agent_side
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context, configured
 from uvcall.core import payload
@@ -68,17 +68,17 @@ def plan_call(context: Context, flags: DialFlags) -> Plan:
     from_ = require_e164(str(from_), "--from" if flags.from_ else f"{provider}.from", home=home)
     to = flags.to
     warnings = check_number(to, from_=from_, countries=settings.get("policy.countries"))
-    base = _base(context, flags)
+    base = agent_side.base(context, flags)
     ring = settings.get("call.ring_timeout")
     longest = settings.get("call.max_duration")
     if settings.source("call.max_duration") == DEFAULT:
-        longest = _seconds(base, "maxDuration") or longest
+        longest = agent_side.seconds(base, "maxDuration") or longest
     attempt_id = str(uuid.uuid4())
     carrier_options = opt.pairs(flags.carrier_option, "--carrier-option")
     settings.require("ultravox.api_key", "every call needs an agent")
     with_line = flags.via.value == "sdk" or configured(settings, provider)
     create = payload.create_call(
-        spec(
+        agent_side.spec(
             context,
             flags,
             settings,
@@ -86,8 +86,12 @@ def plan_call(context: Context, flags: DialFlags) -> Plan:
             medium=_medium(flags, provider, to, from_, carrier_options),
             attempt_id=attempt_id,
             # Ringing eats join time: with the vendor's default of 30 s, whoever answers at second 31 hears silence.
-            join_s=max(ring + 60, _seconds(base, "joinTimeout") or 0),
+            join_s=max(ring + 60, agent_side.seconds(base, "joinTimeout") or 0),
             longest_s=longest,
+            speaks_first="user",
+            greeting_delay_s=_duration(flags.greeting_delay, "--greeting-delay") if flags.greeting_delay else None,
+            leave_voicemail=flags.voicemail.value == "leave",
+            record=flags.save is not None,
         )
     )
     leg = LegOrder(
@@ -117,75 +121,6 @@ def plan_call(context: Context, flags: DialFlags) -> Plan:
     line = context.line(settings, provider) if with_line else None
     _check_answer_url(settings, order)
     return Plan(order, settings, warnings, line, flags.answer_host)
-
-
-def spec(
-    context: Context,
-    flags: DialFlags,
-    settings: Settings,
-    base: Mapping[str, Any],
-    *,
-    medium: Mapping[str, Any],
-    attempt_id: str,
-    join_s: float,
-    longest_s: float,
-) -> payload.CallSpec:
-    """Return the `CallSpec`: flags and settings of the agent's side."""
-    agent = flags.agent or (None if flags.prompt is not None else settings.get("call.agent"))
-    prompt = (
-        files.read_text(flags.prompt, "--prompt", stdin=context.stdin)
-        if flags.prompt is not None
-        else (None if agent else settings.get("call.prompt"))
-    )
-    tools = files.read_json(flags.tools, "--tools", stdin=context.stdin) if flags.tools is not None else []
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise UsageError("--tools: not a JSON array of objects", hint='[{"toolName": "hangUp"}]')
-    speaks_first = settings.get("call.first_speaker")
-    if speaks_first is None and not {"firstSpeakerSettings", "firstSpeaker"} & set(base):
-        speaks_first = "user"
-    return payload.CallSpec(
-        medium=medium,
-        agent=agent,
-        prompt=prompt,
-        variables=opt.pairs(flags.var, "--var"),
-        voice=settings.get("call.voice"),
-        model=settings.get("call.model"),
-        language=settings.get("call.language"),
-        temperature=flags.temperature,
-        tools=tuple(flags.tool or ()),
-        tool_definitions=tuple(tools),
-        metadata=opt.pairs(flags.metadata, "--metadata"),
-        record=True if flags.save is not None else settings.get("call.record"),
-        first_speaker=speaks_first,
-        greeting=settings.get("call.greeting"),
-        greeting_delay_s=_duration(flags.greeting_delay, "--greeting-delay") if flags.greeting_delay else None,
-        max_duration_s=longest_s,
-        join_timeout_s=join_s,
-        base=base,
-        attempt_id=attempt_id,
-        prior_call_id=flags.prior_call,
-        throttle=flags.throttle,
-        leave_voicemail=flags.voicemail.value == "leave",
-    )
-
-
-def _base(context: Context, flags: DialFlags) -> Mapping[str, Any]:
-    """Read `--call`."""
-    base = files.read_json(flags.call, "--call", stdin=context.stdin) if flags.call is not None else {}
-    if not isinstance(base, dict):
-        raise UsageError("--call: not a JSON object", hint='{"systemPrompt": "…"}')
-    return base
-
-
-def _seconds(base: Mapping[str, Any], name: str) -> float | None:
-    """Return a duration of the `--call` body; what is wrong with it is said where the whole body is checked."""
-    text = base.get(name)
-    if not isinstance(text, str):
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError:
-        return None
 
 
 def _medium(

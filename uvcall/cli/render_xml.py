@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, cast
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -13,9 +13,6 @@ from uvcall.cli.context import Context
 from uvcall.core.model import LOOPBACK_HOSTS, JoinUrl, Provider, parse_join_url
 from uvcall.core.settings import Settings
 from uvcall.errors import ContractBroken, UsageError
-
-if TYPE_CHECKING:
-    from uvcall.cli.dial import DialFlags
 
 
 class Direction(StrEnum):
@@ -224,34 +221,29 @@ def _loopback(settings: Settings) -> bool:
 
 def _created_url(context: Context, flags: RenderFlags, settings: Settings, provider: Provider) -> JoinUrl:
     """Create the Ultravox call and return its join URL."""
-    from types import SimpleNamespace
     from uuid import uuid4
 
-    from uvcall.cli import plan
+    from uvcall.cli import agent_side
     from uvcall.core.payload import create_call
+    from uvcall.core.settings import DEFAULT
 
-    # `spec` reads the agent's side of dial's flags, which these are, by the same names.
-    fields: dict[str, Any] = flags._asdict()
-    rest = {"save": None, "greeting_delay": None, "voicemail": SimpleNamespace(value="ignore")}
-    spec = plan.spec(
+    body = agent_side.base(context, flags)
+    longest = settings.get("call.max_duration")
+    if settings.source("call.max_duration") == DEFAULT:
+        longest = agent_side.seconds(body, "maxDuration") or longest
+    spec = agent_side.spec(
         context,
-        cast("DialFlags", SimpleNamespace(**fields, **rest)),
-        _speaking(flags, settings),
+        flags,
+        settings,
+        body,
         medium={provider.value: {}},
         attempt_id=str(uuid4()),
-        ring_s=settings.get("call.ring_timeout"),
-        longest_s=settings.get("call.max_duration"),
+        join_s=max(settings.get("call.ring_timeout") + 60, agent_side.seconds(body, "joinTimeout") or 0),
+        longest_s=longest,
+        speaks_first="agent" if flags.direction is Direction.INBOUND else "user",
     )
     created = context.ultravox(settings).create_call(create_call(spec), rings=False)
     if created.join_url is None:
         raise ContractBroken("Ultravox created the call without a join URL", peer="ultravox")
     context.out.say(f"call {created.call_id}: the join URL must be used within {spec.join_timeout_s or 30:g} s")
     return created.join_url
-
-
-def _speaking(flags: RenderFlags, settings: Settings) -> Settings:
-    """Return the settings with the direction's first speaker, unless somebody has chosen one."""
-    if settings.get("call.first_speaker"):
-        return settings
-    speaker = "agent" if flags.direction is Direction.INBOUND else "user"
-    return Settings({**settings.raw, "call.first_speaker": (speaker, "--direction")}, settings.vault)

@@ -162,9 +162,8 @@ class LegOrder:
     detect_machine: bool = False
     hang_up_on_machine: bool = False
     stream: StreamOptions = StreamOptions()
-    options: Mapping[str, Any] = field(
-        default_factory=lambda: NOTHING
-    )  #: `--carrier-option`, passed on as is
+    options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)  #: `--carrier-option`, passed on as is
+    ours: bool = True  #: False: Ultravox places the leg, so it carries no mark of ours and is found by its numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +172,7 @@ class PlacedCall:
 
     provider: Provider
     carrier_call_id: str  #: what the carrier's own console shows
-    ids: Mapping[str, str] = field(
-        default_factory=lambda: NOTHING
-    )  #: the carrier's further ids by its own names
+    ids: Mapping[str, str] = field(default_factory=lambda: NOTHING)  #: the carrier's further ids by its own names
 
 
 class LegState(StrEnum):
@@ -216,9 +213,7 @@ class LegStatus:
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     duration_s: float | None = None  #: seconds of conversation, as the carrier counts them
-    ids: Mapping[str, str] = field(
-        default_factory=lambda: NOTHING
-    )  #: ids learned only now (Plivo's CallUUID)
+    ids: Mapping[str, str] = field(default_factory=lambda: NOTHING)  #: ids learned only now (Plivo's CallUUID)
     cost: str | None = None
 
 

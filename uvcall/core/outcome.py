@@ -39,9 +39,7 @@ ENDINGS: Final[dict[Outcome, Ending]] = {
     Outcome.SILENT: Ending(15, "yes", "answered, but the agent never joined"),
     Outcome.AGENT_FAILED: Ending(16, "yes", "the agent's side broke in mid-call"),
     Outcome.MAX_DURATION: Ending(17, "yes", "cut at the longest duration allowed"),
-    Outcome.UNKNOWN: Ending(
-        20, "unknown", "a call may have been placed: do not dial again before it is settled"
-    ),
+    Outcome.UNKNOWN: Ending(20, "unknown", "a call may have been placed: do not dial again before it is settled"),
     Outcome.UNOBSERVED: Ending(21, "yes", "placed, but its end was not seen"),
     Outcome.TEMPORARY: Ending(75, "no", "nothing was placed; safe to run again"),
     # 128 + the signal's number; 130 is SIGINT's, 143 SIGTERM's.
@@ -142,9 +140,7 @@ def as_json(record: CallRecord) -> dict[str, Any]:
         "ended_at": _stamp(record.ended_at),
         "duration_s": record.duration_s,
         "end_reason": record.end_reason,
-        "transcript": [
-            {"role": line.role, "text": line.text, "at_s": line.at_s} for line in record.transcript
-        ],
+        "transcript": [{"role": line.role, "text": line.text, "at_s": line.at_s} for line in record.transcript],
         "recording": record.recording,
         "cost": record.cost,
         "error": None

@@ -61,7 +61,11 @@ def form_fields(body: bytes, *, limit: int = 100) -> tuple[tuple[str, str], ...]
     """
     try:
         pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body), errors="strict", max_num_fields=limit
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            errors="strict",
+            max_num_fields=limit,
         )
     except (UnicodeDecodeError, ValueError) as error:
         raise WebhookInvalid("the body is not form data") from error
