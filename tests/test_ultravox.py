@@ -270,6 +270,27 @@ def test_httpx_comes_without_its_command_line():
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
 
+@pytest.mark.parametrize("provider", ["telnyx", "twilio", "plivo"])
+def test_a_request_is_built_without_any_sdk(provider):
+    probe = f"""
+import sys
+from uvcall.carriers import Account, carrier
+from uvcall.core.model import JoinUrl, LegOrder, Provider
+order = LegOrder("+12025550101", "+12025550199", "a-1", 35, 630, join_url=JoinUrl("wss://voice.ultravox.ai/c/1"), answer_url="https://e.com/a")
+carrier(Provider("{provider}")).request(Account({{"connection_id": "24"}}), order)
+print([n for n in ("httpx", "requests", "telnyx", "twilio", "plivo") if n in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", probe],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        cwd=Path(__file__).parents[1],
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
 def test_importing_the_client_imports_no_http_library():
     probe = "import sys, uvcall.ultravox; print([n for n in ('httpx', 'requests', 'telnyx', 'twilio', 'plivo') if n in sys.modules])"
     done = subprocess.run(

@@ -805,3 +805,13 @@ def test_request_is_what_place_sends(vendor, connect):
         arguments = line.module.request(line.account, order(provider))
         assert arguments["from_"] == "+12025550199"
         assert not vendor.heard
+
+
+def test_find_at_telnyx_of_a_leg_that_ultravox_placed_is_by_numbers_and_time(vendor, connect):
+    line = connect(TELNYX, vendor.url)
+    theirs = tx_event("call.initiated", call_control_id="v3:texml", client_state=None)
+    old = tx_event("call.initiated", "2026-01-01T00:00:00Z", call_control_id="v3:old", client_state=None)
+    vendor.on("GET", TX_ACTIVE, says(200, {"data": [], "meta": {"total_pages": 0}}))
+    vendor.on("GET", "/v2/call_events", says(200, tx_events(theirs, old)))
+    assert line.find(since=SINCE) == ()
+    assert [call.carrier_call_id for call in line.find(since=SINCE, ours=False)] == ["v3:texml"]

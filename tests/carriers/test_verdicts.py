@@ -150,6 +150,18 @@ def test_an_answer_that_cannot_be_read_is_unknown(provider, reply, vendor, conne
 
 
 @pytest.mark.parametrize("provider", ALL)
+def test_an_endless_answer_is_left_early(provider, vendor, connect):
+    vendor.will(huge)
+    assert "larger than 1,048,576 bytes" in fails(connect(provider, vendor.url), vendor, FateUnknown).message
+
+
+@pytest.mark.parametrize("provider", ALL)
+def test_a_compressed_answer_is_not_unpacked(provider, vendor, connect):
+    vendor.will(packed)
+    assert "compressed" in fails(connect(provider, vendor.url), vendor, FateUnknown).message
+
+
+@pytest.mark.parametrize("provider", ALL)
 @pytest.mark.parametrize("reply", [slow, drip])
 def test_patience_ends(provider, reply, vendor, connect):
     vendor.will(reply)

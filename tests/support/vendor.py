@@ -146,6 +146,9 @@ class Vendor:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body in one segment: else every answer waits 40 ms for an acknowledgement.
+    wbufsize = 1 << 16
+    disable_nagle_algorithm = True
     vendor: Vendor
 
     def _serve(self) -> None:

@@ -15,7 +15,7 @@ from uvcall.errors import UsageError
 
 def merge(
     title: str,
-    call: Callable[..., Any],
+    sdk_call: Callable[[], Callable[..., Any]],
     own: Mapping[str, Any],
     options: Mapping[str, Any],
     *,
@@ -25,7 +25,8 @@ def merge(
 
     Args:
         title: The carrier's name for people.
-        call: The SDK's method, whose signature says what there is and of which type.
+        sdk_call: Imports and returns the SDK's method, whose signature says what there is and of which type; called
+            only where there are options, since importing is slow.
         own: What uvcall sets.
         options: What the user gives; strings are read as the signature's types.
         barred: Parameters that would undo what uvcall promises.
@@ -33,6 +34,9 @@ def merge(
     Raises:
         UsageError: An option is unknown, uvcall's own, barred, or not of its type.
     """
+    if not options:
+        return dict(own)
+    call = sdk_call()
     known = {name: p for name, p in inspect.signature(call).parameters.items() if name != "self"}
     merged = dict(own)
     for name, value in options.items():

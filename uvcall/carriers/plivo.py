@@ -158,10 +158,14 @@ def request(account: Account, order: LegOrder) -> Mapping[str, Any]:  # noqa: AR
             hint="use --voicemail hangup or --voicemail ignore",
             peer="plivo",
         )
+    return merge(TITLE, _sdk_call, own, order.options, barred=BARRED)
+
+
+def _sdk_call() -> Any:
     with undisturbed():
         import plivo
 
-    return merge(TITLE, plivo.resources.calls.Calls.create, own, order.options, barred=BARRED)
+    return plivo.resources.calls.Calls.create
 
 
 def place(client: Client, account: Account, order: LegOrder) -> PlacedCall:

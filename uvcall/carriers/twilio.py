@@ -174,10 +174,14 @@ def request(account: Account, order: LegOrder) -> Mapping[str, Any]:  # noqa: AR
     if order.detect_machine:
         # Without async_amd the agent would be connected only after the verdict, seconds after "hello".
         own |= {"machine_detection": "Enable", "async_amd": "true"}
+    return merge(TITLE, _sdk_call, own, order.options, barred=BARRED)
+
+
+def _sdk_call() -> Any:
     with undisturbed():
         from twilio.rest.api.v2010.account.call import CallList
 
-    return merge(TITLE, CallList.create, own, order.options, barred=BARRED)
+    return CallList.create
 
 
 def place(client: Client, account: Account, order: LegOrder) -> PlacedCall:
