@@ -196,7 +196,7 @@ def test_an_answering_machine(run, peers, policy, hang_ups):
 
 def test_polls_that_fail_leave_the_call_alone(run, peers):
     peers.statuses = deque([RINGING, Temporary("500"), Temporary("500"), ANSWERED, HUNG_UP])
-    assert run(max_duration_s=5).outcome is Outcome.COMPLETED
+    assert run(max_duration_s=5, timing=replace(QUICK, agent_grace_s=5)).outcome is Outcome.COMPLETED
     assert "hang_up leg" not in peers.log
 
 
