@@ -37,6 +37,7 @@ from uvcall.journal.rows import (
     HISTORY,
     INSERT,
     OPEN,
+    OPEN_AT,
     RECENT,
     TRAIL,
     UPDATE,
@@ -145,7 +146,7 @@ class Journal:
                     )
                 if earlier.spent:
                     raise KeyTaken(earlier)
-            for other in self._read(ALL + OPEN, {"to": entry.to}):
+            for other in self._read(OPEN_AT, (entry.to,)):
                 outlived = _OUTLIVED.get(other.placed)
                 if outlived is None or not other.stale(entry.created_at) or other.owner_alive(alive):
                     raise NumberTaken(other)
@@ -221,7 +222,7 @@ class Journal:
     def open_entries(self, to: str | None = None) -> list[Entry]:
         """Return the attempts that wait for their end, oldest first; with `to`, the one at that number."""
         with self._reading():
-            return self._read(ALL + OPEN, {"to": to})
+            return self._read(OPEN, ()) if to is None else self._read(OPEN_AT, (to,))
 
     def stale(self, now: datetime) -> list[Entry]:
         """Return the attempts that are open ten minutes past their death date, oldest first."""

@@ -37,7 +37,10 @@ WHERE (:provider IS NULL OR provider = :provider) AND (:to IS NULL OR to_number 
   AND (:outcome IS NULL OR outcome = :outcome)
   AND (:since IS NULL OR created_at >= :since) AND (:until IS NULL OR created_at < :until)
 ORDER BY seq DESC LIMIT :limit"""
-OPEN: Final = "WHERE blocks_number AND (:to IS NULL OR to_number = :to) ORDER BY seq"
+# By name: without it SQLite would read every attempt there ever was.
+OPEN: Final = "SELECT * FROM attempts INDEXED BY one_open_attempt_per_number WHERE blocks_number ORDER BY seq"
+OPEN_AT: Final = """SELECT * FROM attempts INDEXED BY one_open_attempt_per_number
+WHERE blocks_number AND to_number = ?"""
 BY_VENDOR_ID: Final = """SELECT * FROM attempts
 WHERE attempt_id = :low OR attempt_id IN (SELECT attempt_id FROM ids WHERE id = :text)"""
 TRAIL: Final = """INSERT INTO steps
