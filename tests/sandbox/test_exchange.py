@@ -65,6 +65,12 @@ class Network:
         await self.messenger.close()
         return leg
 
+    async def seen(self, kind, count=1):
+        """Wait until so many events of a kind are in the history."""
+        async with asyncio.timeout(5):
+            while self.kinds().count(kind) < count:  # noqa: ASYNC110 - the history is a list, it wakes nobody
+                await asyncio.sleep(0.005)
+
     def kinds(self):
         return [event["type"] for event in self.world.history.events]
 
@@ -193,8 +199,7 @@ def test_who_hangs_up_ends_what_was_forwarded():
         leg = network.exchange.place(
             network.order(Provider.TWILIO, to="+13125550123", script=Script(document=document))
         )
-        while len(network.world.legs) < 2:
-            await asyncio.sleep(0.005)
+        await network.seen("call.ringing", 2)
         network.exchange.end(leg, Cause.NORMAL, "callee")
         async with asyncio.timeout(5):
             await asyncio.gather(*network.world.tasks, return_exceptions=True)
@@ -229,8 +234,7 @@ def test_a_hangup_during_the_ringing_is_no_answer_at_all():
     async def story():
         network = Network(scenario="no-answer")
         leg = network.exchange.place(network.order(ring_timeout_s=500.0))
-        while leg.ringing_at is None:
-            await asyncio.sleep(0.005)
+        await network.seen("call.ringing")
         network.exchange.end(leg, Cause.CANCELED, "api")
         async with asyncio.timeout(2):
             await asyncio.gather(*network.world.tasks)

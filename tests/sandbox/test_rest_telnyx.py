@@ -244,7 +244,7 @@ def test_events_can_be_filtered_and_paged(peer, ended):
 
 
 def test_machine_detection(peer, until):
-    running, client = peer
+    _, client = peer
     machine = dial(client, "+12025550104", answering_machine_detection="premium").call_leg_id
     human = dial(client, "+12025550100", answering_machine_detection="detect").call_leg_id
 

@@ -113,7 +113,8 @@ class Exchange:
         run = Run(order)
         self.world.legs[leg.id] = leg
         self.runs[leg.id] = run
-        self._note(leg, "call.placed", **{"to": leg.to, "from": leg.from_, "scenario": leg.scenario})
+        ends = {"to": leg.to, "from": leg.from_}
+        self._note(leg, "call.placed", **ends, scenario=leg.scenario, carrier_ids=dict(leg.ids))
         self.world.spawn(self._life(leg, run), f"leg {leg.id}")
         return leg
 

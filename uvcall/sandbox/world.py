@@ -99,8 +99,10 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """How a media stream ended: `agent` (it closed the socket), `leg` (the call ended), `refused` (the handshake
-    failed), `broken` (the socket was lost).
+    """How a media stream ended.
+
+    `agent` (it closed the socket), `leg` (the call ended), `refused` (the handshake failed), `broken` (the socket was
+    lost).
     """
 
     how: str
