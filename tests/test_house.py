@@ -15,7 +15,8 @@ import typer
 
 import uvcall
 from uvcall.carriers import Carrier, carrier
-from uvcall.core.model import Outcome, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Outcome
 from uvcall.core.outcome import ENDINGS
 from uvcall.core.wire import Wire, wire
 from uvcall.errors import UvcallError

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
-from uvcall.core.model import Failure, JoinUrl, Outcome, Secret
+from uvcall.core.model import Failure, Outcome
+from uvcall.core.secret import JoinUrl, Secret
 from uvcall.errors import LocalError, PolicyRefused, UsageError
 from uvcall.journal import (
     GRACE,

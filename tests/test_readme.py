@@ -31,7 +31,7 @@ LACKING = re.search(r"^## Not there yet\n(.*?)^## ", PROSE, re.DOTALL | re.MULTI
 SPANS = re.findall(r"`([^`\n]+)`", PROSE.replace(LACKING, ""))
 
 TREE = {command.path: command for command in command_tree().walk()}
-HOWS = {"no", "run", "output", "dry-run", "python", "cron", "workflow", "record", "error", "paths"}
+HOWS = {"no", "run", "output", "dry-run", "python", "cron", "workflow", "record", "error", "paths", "rooms"}
 
 
 def checked(how):
@@ -211,6 +211,17 @@ def test_what_is_to_be_run_or_copied_exists(block):
                 assert importlib.util.find_spec(word), line
             elif "/" in word and not word.startswith("~"):
                 assert (ROOT / word).exists(), line
+
+
+@checked("rooms")
+def test_the_rooms_are_there_and_no_others(block):
+    listed = [line.split()[0] for line in block.body.splitlines()]
+    rooms = {
+        path.relative_to(ROOT).with_suffix("").as_posix() for path in (ROOT / "uvcall").glob("[!_]*") if path.is_dir()
+    }
+    assert rooms - set(listed) == set()
+    for name in listed:
+        assert (ROOT / name).exists() or (ROOT / f"{name}.py").exists(), name
 
 
 def test_every_block_that_could_be_run_says_how_it_is_checked():

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from support.vendor import Vendor, drip, half, huge, nobody, nothing, packed, reset, says, serving, slow
 
-from uvcall.core.model import JoinUrl, Line, Secret
+from uvcall.core.model import Line
 from uvcall.core.payload import CreateCall
+from uvcall.core.secret import JoinUrl, Secret
 from uvcall.errors import AuthError, ContractBroken, FateUnknown, LocalError, ProviderRefused, Temporary
 from uvcall.ultravox import Ultravox
 
@@ -275,7 +276,9 @@ def test_a_request_is_built_without_any_sdk(provider):
     probe = f"""
 import sys
 from uvcall.carriers import Account, carrier
-from uvcall.core.model import JoinUrl, LegOrder, Provider
+from uvcall.core.secret import JoinUrl
+from uvcall.core.model import LegOrder
+from uvcall.core.carrier import Provider
 order = LegOrder("+12025550101", "+12025550199", "a-1", 35, 630, join_url=JoinUrl("wss://voice.ultravox.ai/c/1"), answer_url="https://e.com/a")
 carrier(Provider("{provider}")).request(Account({{"connection_id": "24"}}), order)
 print([n for n in ("httpx", "requests", "telnyx", "twilio", "plivo") if n in sys.modules])

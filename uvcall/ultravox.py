@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, Final, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from uvcall.core import ultravox_api as api
-from uvcall.core.model import LOOPBACK_HOSTS, CreatedCall, Line, Secret, UltravoxCall
+from uvcall.core.model import CreatedCall, Line, UltravoxCall
 from uvcall.core.payload import CreateCall
+from uvcall.core.secret import LOOPBACK_HOSTS, Secret
 from uvcall.core.ultravox_api import answers, failures
 from uvcall.core.webhook import HttpResponse
 from uvcall.errors import AuthError, ContractBroken, LocalError

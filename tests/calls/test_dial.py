@@ -23,7 +23,8 @@ from support.scripted import (
 from uvcall.calls.dial import preview
 from uvcall.calls.ports import CarrierLine, Moment
 from uvcall.carriers import Account
-from uvcall.core.model import Cause, CreatedCall, LegState, LegStatus, Outcome, PlacedCall, Provider, UltravoxCall
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause, CreatedCall, LegState, LegStatus, Outcome, PlacedCall, UltravoxCall
 from uvcall.errors import AuthError, FateUnknown, ProviderRefused, Temporary
 
 

@@ -9,7 +9,7 @@ import pytest
 from support.vendor import Line, Vendor, account, nobody, serving
 
 from uvcall.carriers import carrier
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ from support.vendor import says
 USE = """
 import json, sys
 from uvcall.carriers import Account, _lazy_telnyx, carrier
-from uvcall.core.model import JoinUrl, LegOrder, PlacedCall, Provider
+from uvcall.core.secret import JoinUrl
+from uvcall.core.model import LegOrder, PlacedCall
+from uvcall.core.carrier import Provider
 {before}
 module = carrier(Provider.TELNYX)
 account = Account({{"api_key": "KEY0fake", "connection_id": "24"}}, base_url=sys.argv[1])

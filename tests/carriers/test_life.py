@@ -12,7 +12,8 @@ import pytest
 from support.vendor import ATTEMPT, FIELDS, JOIN, Vendor, basic, order, says
 
 from uvcall.carriers import carrier
-from uvcall.core.model import Cause, LegState, PlacedCall, Provider, StreamOptions
+from uvcall.core.carrier import Provider, StreamOptions
+from uvcall.core.model import Cause, LegState, PlacedCall
 from uvcall.errors import AuthError, ConfigError, FateUnknown, ProviderRefused, Temporary, UsageError
 
 TELNYX, TWILIO, PLIVO = Provider.TELNYX, Provider.TWILIO, Provider.PLIVO

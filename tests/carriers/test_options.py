@@ -6,7 +6,7 @@ import pytest
 from support.vendor import account, order
 
 from uvcall.carriers import carrier
-from uvcall.core.model import Provider, StreamOptions
+from uvcall.core.carrier import Provider, StreamOptions
 from uvcall.errors import UsageError
 
 TELNYX, TWILIO, PLIVO = Provider.TELNYX, Provider.TWILIO, Provider.PLIVO

@@ -14,7 +14,7 @@ from support.vendor import (
     slow,
 )
 
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.errors import AuthError, FateUnknown, ProviderRefused, Temporary, UvcallError
 
 ALL = list(Provider)

@@ -14,7 +14,8 @@ import pytest
 
 from uvcall.cli.completions import scripts
 from uvcall.cli.completions.tree import command_tree
-from uvcall.core.model import Outcome, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Outcome
 from uvcall.core.settings import SCHEMA
 from uvcall.sandbox.scenarios import SCENARIOS
 

@@ -15,8 +15,9 @@ import pytest
 from uvcall.cli.app import run
 from uvcall.cli.context import Context
 from uvcall.cli.output import Output
-from uvcall.core.model import JoinUrl, Provider, StreamOptions
+from uvcall.core.carrier import Provider, StreamOptions
 from uvcall.core.prompt import FALLBACK_SAY
+from uvcall.core.secret import JoinUrl
 from uvcall.core.wire import wire
 
 ROOT = Path(__file__).parents[2]

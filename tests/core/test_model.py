@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uvcall.core.model import CreatedCall, JoinUrl, LegOrder, Secret, parse_join_url
+from uvcall.core.model import CreatedCall, LegOrder
+from uvcall.core.secret import JoinUrl, Secret, parse_join_url
 from uvcall.errors import ContractBroken
 
 GOOD = [

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uvcall.core.duration import format_duration, parse_duration, wire_duration
-from uvcall.core.model import Secret
+from uvcall.core.secret import Secret
 from uvcall.core.settings import SCHEMA, Settings, flatten, redacted, require_key, resolve
 from uvcall.errors import AuthError, ConfigError, UsageError
 

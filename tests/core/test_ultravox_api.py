@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uvcall.core import ultravox_api as api
-from uvcall.core.model import JoinUrl, Line
+from uvcall.core.model import Line
+from uvcall.core.secret import JoinUrl
 from uvcall.core.ultravox_api import answers, failures
 from uvcall.core.webhook import HttpResponse
 from uvcall.errors import AuthError, ContractBroken, FateUnknown, ProviderRefused, Temporary, UvcallError

@@ -10,7 +10,7 @@ import pytest
 from support.stage import api, goertzel, loudest, make_leg, on_wire, pcm, tone, tone_wav
 
 from uvcall.core.audio import level, read_wav
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.sandbox import media
 from uvcall.sandbox.recording import tapes
 from uvcall.sandbox.speech import FAREWELL, GREETING, HELLO

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from plivo import plivoxml
 from twilio.twiml.voice_response import Connect, VoiceResponse
 
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.sandbox.answers import Dial, DocumentRefused, HangUp, Pause, Redirect, Stream
 from uvcall.sandbox.documents import read, stream_url_problem
 

@@ -8,7 +8,7 @@ import pytest
 from plivo.utils import validate_v3_signature
 from twilio.request_validator import RequestValidator
 
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.core.webhook import HttpRequest
 from uvcall.core.wire import wire
 from uvcall.core.wire.events import WebhookKind

@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from uvcall.core.model import Cause, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause
 from uvcall.sandbox import credentials as c
 from uvcall.sandbox.answers import DocumentRefused
 from uvcall.sandbox.callbacks import Messenger

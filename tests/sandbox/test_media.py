@@ -10,7 +10,8 @@ from aiohttp import web
 from support.stage import Desk, goertzel, loudest, make_leg, make_world, on_wire, serving, tone, tone_wav
 
 from uvcall.core.audio import frame_bytes, level
-from uvcall.core.model import Cause, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause
 from uvcall.sandbox import media
 from uvcall.sandbox.recording import tapes
 from uvcall.sandbox.world import StreamSpec

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.stage import api, make_leg, serving
 
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.sandbox import media, ultravox_catalog
 from uvcall.sandbox.fields import Flag, Free, ListOf, Number, Shape, Text
 from uvcall.sandbox.ultravox_create import BodyRefused, agent_call_settings, call_settings

@@ -135,7 +135,7 @@ def settings() -> str:
 def questions(provider: str) -> str:
     """Return where each value is found that `config init` asks for."""
     from uvcall.cli.onboarding import CARRIERS, ULTRAVOX
-    from uvcall.core.model import Provider
+    from uvcall.core.carrier import Provider
     from uvcall.core.settings import SCHEMA
 
     asks = ULTRAVOX if provider == "ultravox" else CARRIERS[Provider(provider)]
@@ -204,7 +204,7 @@ _KHZ = {"L16": 16, "PCMU": 8, "PCMA": 8}
 def carriers() -> str:
     """Return the table of what each carrier does, read from its module as far as it says so."""
     from uvcall.carriers import carrier
-    from uvcall.core.model import Provider
+    from uvcall.core.carrier import Provider
     from uvcall.core.settings import SCHEMA
 
     rows: dict[str, dict[str, str]] = {"SDK call": _BY_HAND["SDK call"]}
@@ -233,7 +233,8 @@ def carriers() -> str:
 def orders(provider: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the SDK call's arguments for an ordinary order, and for one that looks out for machines."""
     from uvcall.carriers import Account, carrier
-    from uvcall.core.model import JoinUrl, LegOrder
+    from uvcall.core.model import LegOrder
+    from uvcall.core.secret import JoinUrl
 
     order = LegOrder(
         to="+12025550100",

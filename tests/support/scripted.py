@@ -7,19 +7,10 @@ from time import monotonic
 
 from uvcall.calls.attempt import DialOrder
 from uvcall.calls.follow import Timing
-from uvcall.core.model import (
-    Cause,
-    CreatedCall,
-    JoinUrl,
-    LegOrder,
-    LegState,
-    LegStatus,
-    Line,
-    PlacedCall,
-    Provider,
-    UltravoxCall,
-)
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause, CreatedCall, LegOrder, LegState, LegStatus, Line, PlacedCall, UltravoxCall
 from uvcall.core.payload import CreateCall
+from uvcall.core.secret import JoinUrl
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RINGING = LegStatus(LegState.RINGING, raw="ringing")

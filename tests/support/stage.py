@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from uvcall.core.audio import write_wav
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.sandbox import agent, ultravox
 from uvcall.sandbox.credentials import ULTRAVOX_API_KEY
 from uvcall.sandbox.world import History, Leg, Options, Pace, World

@@ -17,7 +17,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from uvcall.carriers import Account, Carrier
-from uvcall.core.model import JoinUrl, LegOrder, Provider, Secret
+from uvcall.core.carrier import Provider
+from uvcall.core.model import LegOrder
+from uvcall.core.secret import JoinUrl, Secret
 
 ATTEMPT = "3f0f3c1e-5d6a-4a34-9b0e-0f6f6f6f6f6f"
 JOIN = "wss://voice.ultravox.ai/calls/5a2c/telephony"

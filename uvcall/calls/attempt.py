@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from uvcall.core import outcome as outcomes
+from uvcall.core.carrier import Provider
 from uvcall.core.model import (
     CallRecord,
     CreatedCall,
@@ -17,7 +18,6 @@ from uvcall.core.model import (
     Line,
     Outcome,
     PlacedCall,
-    Provider,
     UltravoxCall,
 )
 from uvcall.core.payload import CreateCall

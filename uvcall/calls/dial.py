@@ -14,7 +14,8 @@ from uvcall.calls.attempt import Attempt, DialOrder
 from uvcall.calls.desk import Desk, Job, Late
 from uvcall.calls.follow import Timing, follow, hang_up
 from uvcall.calls.ports import Agents, CarrierLine, Clock, Moment, Observer, Progress, silent
-from uvcall.core.model import CallRecord, CreatedCall, JoinUrl, LegOrder, Outcome, PlacedCall
+from uvcall.core.model import CallRecord, CreatedCall, LegOrder, Outcome, PlacedCall
+from uvcall.core.secret import JoinUrl
 from uvcall.errors import FateUnknown, Interrupted, Temporary, UvcallError
 
 T = TypeVar("T")

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from uvcall.core.model import NOTHING, LegOrder, LegStatus, PlacedCall, Provider, Secret
+from uvcall.core import NOTHING
+from uvcall.core.carrier import Provider
+from uvcall.core.model import LegOrder, LegStatus, PlacedCall
+from uvcall.core.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)

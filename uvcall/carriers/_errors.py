@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from uvcall.core.model import NOTHING, JoinUrl
+from uvcall.core import NOTHING
+from uvcall.core.secret import JoinUrl
 from uvcall.errors import AuthError, FateUnknown, ProviderRefused, Temporary, UvcallError
 
 #: Statuses of a create that are a definite refusal, if the body is the carrier's own error. Anything else above 399

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from uvcall.carriers._errors import LIMIT, AnswerLost
-from uvcall.core.model import LOOPBACK_HOSTS
+from uvcall.core.secret import LOOPBACK_HOSTS
 from uvcall.imports import load_httpx
 
 CONNECT_S = 5.0

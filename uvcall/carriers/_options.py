@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from uvcall.core.model import StreamOptions
+from uvcall.core.carrier import StreamOptions
 from uvcall.errors import UsageError
 
 

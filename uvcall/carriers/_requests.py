@@ -19,7 +19,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from uvcall.carriers._errors import LIMIT, Answer, AnswerError, AnswerLost
-from uvcall.core.model import LOOPBACK_HOSTS
+from uvcall.core.secret import LOOPBACK_HOSTS
 
 CONNECT_S = 5.0
 

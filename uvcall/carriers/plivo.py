@@ -29,7 +29,8 @@ from uvcall.carriers._errors import (
 )
 from uvcall.carriers._options import in_range, merge, only
 from uvcall.carriers._plivo_records import LIVE, from_record
-from uvcall.core.model import Cause, LegOrder, LegState, LegStatus, PlacedCall, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause, LegOrder, LegState, LegStatus, PlacedCall
 from uvcall.errors import AuthError, Temporary, UsageError
 from uvcall.imports import undisturbed
 

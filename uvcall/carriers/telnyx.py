@@ -35,7 +35,8 @@ from uvcall.carriers._lazy_telnyx import load as load_sdk
 from uvcall.carriers._options import in_range, merge, only
 from uvcall.carriers._telnyx_errors import ALREADY_OVER, MANNER, TITLE
 from uvcall.carriers._telnyx_events import field_of, from_events, over
-from uvcall.core.model import LegOrder, LegState, LegStatus, PlacedCall, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import LegOrder, LegState, LegStatus, PlacedCall
 from uvcall.errors import ConfigError, Temporary, UsageError
 
 #: Codec → the rate at which Telnyx streams it. Ultravox wants the same codec both ways.

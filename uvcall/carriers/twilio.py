@@ -29,7 +29,8 @@ from uvcall.carriers._errors import (
     plain_id,
 )
 from uvcall.carriers._options import in_range, merge, only
-from uvcall.core.model import Cause, LegOrder, LegState, LegStatus, PlacedCall, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause, LegOrder, LegState, LegStatus, PlacedCall
 from uvcall.core.wire import wire
 from uvcall.errors import AuthError, FateUnknown, Temporary, UsageError, UvcallError
 from uvcall.imports import undisturbed

@@ -9,7 +9,8 @@ import typer
 
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context, configured
-from uvcall.core.model import Provider, Secret
+from uvcall.core.carrier import Provider
+from uvcall.core.secret import Secret
 from uvcall.core.settings import UNSET, Key, redacted, require_key
 from uvcall.errors import ConfigError, UsageError
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from uvcall.cli.files import open_regular
-from uvcall.core.model import Secret
+from uvcall.core.secret import Secret
 from uvcall.core.settings import KEYRING_MARK, SCHEMA
 from uvcall.errors import AuthError, ConfigError, LocalError
 

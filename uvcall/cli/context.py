@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from uvcall.cli.output import Output
-from uvcall.core.model import NOTHING, Provider
+from uvcall.core import NOTHING
+from uvcall.core.carrier import Provider
 from uvcall.core.settings import SCHEMA, Settings, resolve
 from uvcall.errors import ConfigError, LocalError, UsageError
 

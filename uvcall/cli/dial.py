@@ -13,7 +13,8 @@ import typer
 
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
-from uvcall.core.model import CallRecord, Outcome, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import CallRecord, Outcome
 from uvcall.errors import UsageError, UvcallError
 
 if TYPE_CHECKING:

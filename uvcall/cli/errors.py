@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import traceback
-from datetime import UTC, datetime
-
 from uvcall import __version__
 from uvcall.cli.context import Context
 from uvcall.cli.output import clean, redact
@@ -21,6 +17,10 @@ def tell(context: Context, error: UvcallError) -> int:
 
 def report_bug(context: Context, bug: BaseException) -> tuple[str, str]:
     """Write a report of a bug and return what to tell: a message and a hint. Never raises."""
+    import platform
+    import traceback
+    from datetime import UTC, datetime
+
     message = f"internal error: {type(bug).__name__}"
     try:
         # No locals, no argv: both may hold secrets; what is left goes through redaction all the same.

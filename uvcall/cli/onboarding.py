@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
-from uvcall.core.model import Provider, Secret
+from uvcall.core.carrier import Provider
+from uvcall.core.secret import Secret
 from uvcall.core.setting_kinds import KINDS, SecretError
 from uvcall.core.settings import Key, Settings, require_key, resolve
 from uvcall.errors import AuthError, UsageError, UvcallError

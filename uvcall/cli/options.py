@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]

@@ -12,10 +12,12 @@ from uvcall.cli import agent_side
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context, configured
 from uvcall.core import payload
+from uvcall.core.carrier import Provider, StreamOptions
 from uvcall.core.duration import parse_duration
-from uvcall.core.model import LOOPBACK_HOSTS, LegOrder, Provider, StreamOptions
+from uvcall.core.model import LegOrder
 from uvcall.core.phone import require_e164
 from uvcall.core.policy import check_number
+from uvcall.core.secret import LOOPBACK_HOSTS
 from uvcall.core.settings import DEFAULT, Settings
 from uvcall.errors import UsageError
 

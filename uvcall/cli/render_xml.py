@@ -10,7 +10,8 @@ import typer
 
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
-from uvcall.core.model import LOOPBACK_HOSTS, JoinUrl, Provider, parse_join_url
+from uvcall.core.carrier import Provider
+from uvcall.core.secret import LOOPBACK_HOSTS, JoinUrl, parse_join_url
 from uvcall.core.settings import Settings
 from uvcall.errors import ContractBroken, UsageError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uvcall.core.model import Provider, StreamOptions
+from uvcall.core.carrier import Provider, StreamOptions
 from uvcall.core.settings import DEFAULT, Settings
 
 

@@ -6,21 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
-from uvcall.errors import ContractBroken, Placed
-
-NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
-class Provider(StrEnum):
-    """A carrier that uvcall can place calls through."""
-
-    TELNYX = "telnyx"
-    TWILIO = "twilio"
-    PLIVO = "plivo"
+from uvcall.core import NOTHING
+from uvcall.core.carrier import Provider, StreamOptions
+from uvcall.core.secret import JoinUrl
+from uvcall.errors import Placed
 
 
 class Outcome(StrEnum):
@@ -50,104 +41,6 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
-    """A credential. `str()` and `repr()` show its last four characters at most; `reveal()` gives it."""
-
-    value: str
-
-    def reveal(self) -> str:
-        """Return the credential itself, for the one place that sends it."""
-        return self.value
-
-    def __str__(self) -> str:
-        return f"set (…{self.value[-4:]})" if len(self.value) >= 12 else "set"
-
-    def __repr__(self) -> str:
-        return f"Secret({self})"
-
-
-LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-@dataclass(frozen=True, slots=True)
-class JoinUrl:
-    """The bearer URL under which the carrier's media stream meets the agent. Never printed, never logged."""
-
-    value: str
-
-    def reveal(self) -> str:
-        """Return the URL itself, for the one place that sends it."""
-        return self.value
-
-    def __str__(self) -> str:
-        return "[join URL]"
-
-    def __repr__(self) -> str:
-        return "JoinUrl([join URL])"
-
-
-def parse_join_url(text: object, *, loopback: bool = False) -> JoinUrl:
-    """Accept a join URL only where Ultravox would host it.
-
-    Args:
-        text: What the vendor's answer, or the user, gave.
-        loopback: True when the Ultravox base URL is itself loopback; only then may the URL be `ws` to loopback.
-
-    Raises:
-        ContractBroken: It is not an absolute `wss` URL of `ultravox.ai`, or has user info, a port, spaces, controls
-            or a backslash. The message never holds the URL.
-    """
-    problem = "is missing" if not text else "is not a string"
-    if isinstance(text, str) and text:
-        problem = _join_url_problem(text, loopback=loopback)
-    if problem:
-        raise ContractBroken(
-            f"the join URL {problem}",
-            hint="a join URL is a wss URL on a host of ultravox.ai; nobody was called",
-            peer="ultravox",
-        )
-    return JoinUrl(str(text))
-
-
-def _join_url_problem(text: str, *, loopback: bool) -> str:
-    if len(text) > 2048:
-        return "is longer than 2,048 characters"
-    if not text.isascii() or any(c <= " " or c == "\x7f" or c in '\\"<>^`{|}' for c in text):
-        return "holds characters that no URL may hold"
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return "cannot be parsed"
-    if "@" in parts.netloc:
-        return "holds user information"
-    if parts.fragment:
-        return "holds a fragment"
-    if loopback and host in LOOPBACK_HOSTS:
-        return "" if parts.scheme in {"ws", "wss"} else "is not a ws or wss URL"
-    if parts.scheme != "wss":
-        return "is not a wss URL"
-    if host != "ultravox.ai" and not host.endswith(".ultravox.ai"):
-        return "leads to a host that is not ultravox.ai"
-    if port not in {None, 443}:
-        return "names a port other than 443"
-    return ""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
-    """How the carrier streams the call's audio to the agent and back.
-
-    `None` means the carrier's recipe as Ultravox documents it.
-    https://docs.ultravox.ai/telephony/telephony-platforms
-    """
-
-    codec: str | None = None  #: Telnyx: L16, PCMU, PCMA. Plivo: L16, PCMU. Twilio: mu-law, nothing to choose
-    track: str | None = None  #: Telnyx only: inbound_track, both_tracks
-    target_legs: str | None = None  #: Telnyx only: opposite, self, both
-
-
-@dataclass(frozen=True, slots=True)
 class LegOrder:
     """What a carrier needs to place one phone leg. Durations are whole seconds."""
 
@@ -161,7 +54,7 @@ class LegOrder:
     machine_url: str | None = None  #: Plivo: where it reports an answering machine
     detect_machine: bool = False
     hang_up_on_machine: bool = False
-    stream: StreamOptions = StreamOptions()
+    stream: StreamOptions = field(default_factory=StreamOptions)
     options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)  #: `--carrier-option`, passed on as is
     ours: bool = True  #: False: Ultravox places the leg, so it carries no mark of ours and is found by its numbers
 

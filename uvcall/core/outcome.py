@@ -46,7 +46,7 @@ ENDINGS: Final[dict[Outcome, Ending]] = {
     Outcome.INTERRUPTED: Ending(130, None, "a signal ended the command"),
 }
 
-#: How an unanswered leg ends. `NORMAL` and `UNKNOWN` here: it is over, nobody picked up, and the carrier gives no cause.
+#: How an unanswered leg ends. `NORMAL` and `UNKNOWN` here: it is over, nobody picked up, and no cause is given.
 UNANSWERED: Final[dict[Cause, Outcome]] = {
     Cause.BUSY: Outcome.BUSY,
     Cause.NO_ANSWER: Outcome.NO_ANSWER,

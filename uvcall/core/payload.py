@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from uvcall.core import NOTHING
 from uvcall.core.create_fields import (
     AGENT_CALL,
     CALL,
@@ -19,7 +20,6 @@ from uvcall.core.create_fields import (
     did_you_mean,
 )
 from uvcall.core.duration import wire_duration
-from uvcall.core.model import NOTHING
 from uvcall.core.prompt import (
     DEFAULT_GREETING_PROMPT,
     DEFAULT_PROMPT,

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from uvcall.core.duration import FORM, format_duration, parse_duration
-from uvcall.core.model import LOOPBACK_HOSTS, Secret
 from uvcall.core.phone import is_e164
+from uvcall.core.secret import LOOPBACK_HOSTS, Secret
 
 _LONGEST_SECRET: Final = 512
 _LONGEST_TEXT: Final = 200_000

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from uvcall.core.model import NOTHING, Secret
+from uvcall.core import NOTHING
+from uvcall.core.secret import Secret
 from uvcall.core.setting_kinds import KINDS, Key, SecretError
 from uvcall.errors import AuthError, ConfigError, UsageError
 

@@ -15,7 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypedDict
 from uuid import UUID
 
-from uvcall.core.model import NOTHING, Failure, Outcome, Provider
+from uvcall.core import NOTHING
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Failure, Outcome
 from uvcall.core.phone import require_e164
 from uvcall.errors import Placed, UsageError
 from uvcall.journal.owner import Owner, Probe

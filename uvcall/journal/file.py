@@ -24,9 +24,7 @@ from uvcall.errors import LocalError
 
 NAME: Final = "journal.db"
 SCHEMA: Final = 1
-APPLICATION: Final = (
-    0x7576636A  # "uvcj" in the header's application id, https://www.sqlite.org/fileformat2.html
-)
+APPLICATION: Final = 0x7576636A  # "uvcj" in the header's application id, https://www.sqlite.org/fileformat2.html
 BUSY_S: Final = 5.0
 
 #: https://www.sqlite.org/partialindex.html: two indexes are the promise, whatever the program does.
@@ -96,12 +94,8 @@ PRAGMA journal_mode = WAL;
 """
 
 _ROOM: Final = "free some space: nobody is dialed while the journal cannot be written"
-_RIGHTS: Final = (
-    "make the directory and the file yours and writable, or set UVCALL_STATE_DIR to another directory"
-)
-_BACKUP: Final = (
-    "restore it from a backup; uvcall makes no new one over it, since that would forget who was called"
-)
+_RIGHTS: Final = "make the directory and the file yours and writable, or set UVCALL_STATE_DIR to another directory"
+_BACKUP: Final = "restore it from a backup; uvcall makes no new one over it, since that would forget who was called"
 
 #: SQLite's primary result code → what it means here, and how to mend it. https://www.sqlite.org/rescode.html
 _TOLD: Final[Mapping[int, tuple[str, str]]] = {
@@ -132,12 +126,8 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = (
-            getattr(error, "sqlite_errorcode", 0) & 0xFF
-        )  # the low byte of an extended code is the primary one
-        what, hint = _TOLD.get(
-            code, (f"cannot be used: {error}", "run uvcall again; if it stays, look at the disk")
-        )
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte of an extended code is the primary one
+        what, hint = _TOLD.get(code, (f"cannot be used: {error}", "run uvcall again; if it stays, look at the disk"))
         raise LocalError(f"the journal {path} {what}", hint=hint) from error
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT}
@@ -173,9 +163,7 @@ def connect(directory: Path) -> sqlite3.Connection:
             # A file system without shared memory keeps a rollback journal instead: slower, as durable.
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-            db.execute(
-                "PRAGMA fullfsync = ON"
-            )  # macOS: F_FULLFSYNC; without it the drive's cache is not flushed
+            db.execute("PRAGMA fullfsync = ON")  # macOS: F_FULLFSYNC; without it the drive's cache is not flushed
             db.execute("PRAGMA foreign_keys = ON")
         except BaseException:
             db.close()
@@ -213,9 +201,7 @@ def _guard(path: Path) -> bool:
                 hint="remove the link, or set UVCALL_STATE_DIR to the directory that it leads to",
             )
         if facts.st_uid != os.geteuid():
-            raise LocalError(
-                f"{each} belongs to another user", hint="run uvcall as that user, or chown the file"
-            )
+            raise LocalError(f"{each} belongs to another user", hint="run uvcall as that user, or chown the file")
         if facts.st_mode & 0o077:
             raise LocalError(f"{each} is open to other users", hint=f"chmod 600 {each}")
         waiting = waiting or (each.name.endswith("-wal") and facts.st_size > 0)
@@ -234,9 +220,7 @@ def _make(path: Path) -> None:
     for ending in ("-wal", "-shm"):
         # The name is looked for again: another process may have made the journal, and opened it, just now.
         if os.path.lexists(_beside(path, ending)) and not os.path.lexists(path):
-            raise LocalError(
-                f"the journal {path} is gone, but its {ending} file is still there", hint=_BACKUP
-            )
+            raise LocalError(f"the journal {path} is gone, but its {ending} file is still there", hint=_BACKUP)
     # mkstemp opens with O_CREAT | O_EXCL | O_NOFOLLOW and mode 0600; SQLite's further files take the same mode.
     handle, name = tempfile.mkstemp(prefix=".journal-", suffix=".new", dir=path.parent)
     try:

@@ -264,8 +264,7 @@ class Journal:
         with self._reading():
             rows = self._db.execute(HISTORY, (attempt_id,)).fetchall()
         return [
-            Taken(datetime.fromisoformat(at), step, State(state), json.loads(facts))
-            for at, step, state, facts in rows
+            Taken(datetime.fromisoformat(at), step, State(state), json.loads(facts)) for at, step, state, facts in rows
         ]
 
     # -- inside a transaction ---------------------------------------------------------------------------------------
@@ -291,9 +290,7 @@ class Journal:
         after = follow(entry, step, instant(at), told_facts)
         self._db.execute(UPDATE if after.open else CLOSE, row_of(after))
         if new := _ids(after) - _ids(entry):
-            self._db.executemany(
-                "INSERT OR IGNORE INTO ids VALUES (?, ?)", [(id_, entry.attempt_id) for id_ in new]
-            )
+            self._db.executemany("INSERT OR IGNORE INTO ids VALUES (?, ?)", [(id_, entry.attempt_id) for id_ in new])
         self._trail(after, step, instant(at), told_facts)
 
     def _trail(self, entry: Entry, step: str, at: datetime, facts: dict[str, Any]) -> None:

@@ -17,9 +17,7 @@ from typing import Final
 Probe = Callable[[int, str | None], bool]
 
 _PROC: Final = Path("/proc")
-_START_FIELD: Final = (
-    22 - 3
-)  # `starttime` is field 22; what follows the command's closing bracket begins with field 3
+_START_FIELD: Final = 22 - 3  # `starttime` is field 22; what follows the command's closing bracket begins with field 3
 
 
 @dataclass(frozen=True, slots=True)

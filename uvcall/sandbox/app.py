@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
-from uvcall.core.model import LOOPBACK_HOSTS
+from uvcall.core.secret import LOOPBACK_HOSTS
 from uvcall.errors import LocalError, UsageError
 from uvcall.sandbox import agent, credentials, media, ultravox
 from uvcall.sandbox.callbacks import Messenger

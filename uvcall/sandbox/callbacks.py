@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import aiohttp
 from yarl import URL
 
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.core.webhook import FORM, Headers, HttpRequest
 from uvcall.core.wire import wire
 from uvcall.sandbox.credentials import SIGNING_KEYS

@@ -12,7 +12,8 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 from xml.etree import ElementTree as ET
 
-from uvcall.core.model import LOOPBACK_HOSTS, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.secret import LOOPBACK_HOSTS
 from uvcall.sandbox.answers import (
     Answer,
     Dial,

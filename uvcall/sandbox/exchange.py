@@ -10,7 +10,9 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, Final, Protocol, cast
 
-from uvcall.core.model import NOTHING, Cause, Provider
+from uvcall.core import NOTHING
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause
 from uvcall.sandbox import answers, documents
 from uvcall.sandbox.callbacks import FetchFailed, Messenger, handshake_headers
 from uvcall.sandbox.orders import Detection, Order, Run, Script

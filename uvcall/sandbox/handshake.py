@@ -8,7 +8,7 @@ from typing import Final
 
 import aiohttp
 
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.sandbox import credentials
 from uvcall.sandbox.world import StreamEnd, StreamSpec
 

@@ -17,7 +17,8 @@ from typing import Any, Final, TypeVar
 import aiohttp
 
 from uvcall.core import audio
-from uvcall.core.model import Cause, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause
 from uvcall.core.wire import Wire, wire
 from uvcall.core.wire.events import (
     Audio,

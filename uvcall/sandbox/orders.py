@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from uvcall.core.model import NOTHING, Provider
+from uvcall.core import NOTHING
+from uvcall.core.carrier import Provider
 from uvcall.sandbox.world import StreamSpec
 
 

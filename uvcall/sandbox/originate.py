@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.sandbox import credentials
 from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.orders import Order, Script

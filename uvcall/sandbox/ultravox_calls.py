@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.sandbox.conversation import Said
 from uvcall.sandbox.recording import Recording
 from uvcall.sandbox.rest import is_loopback

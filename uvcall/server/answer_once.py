@@ -15,7 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from uvcall.core.model import JoinUrl, StreamOptions
+from uvcall.core.carrier import StreamOptions
+from uvcall.core.secret import JoinUrl
 from uvcall.core.webhook import HttpRequest, SignatureInvalid, WebhookInvalid
 from uvcall.core.wire import plivo
 from uvcall.errors import LocalError

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.core.wire import wire
 from uvcall.core.wire.events import (
     Audio,

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from plivo import plivoxml
 from plivo.utils import validate_v3_signature
 
-from uvcall.core.model import JoinUrl, LegState, StreamOptions
+from uvcall.core.carrier import StreamOptions
+from uvcall.core.model import LegState
+from uvcall.core.secret import JoinUrl
 from uvcall.core.webhook import FORM, HttpRequest, SignatureInvalid, WebhookInvalid, header
 from uvcall.core.wire import plivo, plivo_webhook
 from uvcall.core.wire.events import WebhookKind

@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twilio.twiml.voice_response import Connect, VoiceResponse
 
-from uvcall.core.model import JoinUrl, LegState, StreamOptions
+from uvcall.core.carrier import StreamOptions
+from uvcall.core.model import LegState
+from uvcall.core.secret import JoinUrl
 from uvcall.core.webhook import FORM, HttpRequest, SignatureInvalid, WebhookInvalid, header
 from uvcall.core.wire import telnyx, telnyx_webhook
 from uvcall.core.wire.events import WebhookKind

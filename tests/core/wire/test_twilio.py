@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 from twilio.twiml.voice_response import Connect, Dial, Reject, VoiceResponse
 
-from uvcall.core.model import JoinUrl, LegState, Provider, StreamOptions
+from uvcall.core.carrier import Provider, StreamOptions
+from uvcall.core.model import LegState
+from uvcall.core.secret import JoinUrl
 from uvcall.core.webhook import FORM, HttpRequest, SignatureInvalid, WebhookInvalid, header
 from uvcall.core.wire import twilio, twilio_webhook
 from uvcall.core.wire.events import WebhookKind

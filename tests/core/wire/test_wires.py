@@ -10,7 +10,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from uvcall.core.model import JoinUrl, LegState, Provider, StreamOptions
+from uvcall.core.carrier import Provider, StreamOptions
+from uvcall.core.model import LegState
+from uvcall.core.secret import JoinUrl
 from uvcall.core.webhook import FORM, HttpRequest, SignatureInvalid, WebhookInvalid
 from uvcall.core.wire import telnyx, wire
 from uvcall.core.wire.events import Audio, Clear, Digit, Mark, Media, Side, Started, WebhookKind

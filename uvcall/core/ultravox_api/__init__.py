@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from uvcall.core.model import NOTHING
+from uvcall.core import NOTHING
 
 
 @dataclass(frozen=True, slots=True)

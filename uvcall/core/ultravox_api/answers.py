@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from uvcall.core.model import CreatedCall, Line, UltravoxCall, parse_join_url
+from uvcall.core.model import CreatedCall, Line, UltravoxCall
+from uvcall.core.secret import parse_join_url
 from uvcall.core.ultravox_api.failures import failure, parsed, unreadable
 from uvcall.core.webhook import HttpResponse
 

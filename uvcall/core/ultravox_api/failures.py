@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from uvcall.core.model import JoinUrl
+from uvcall.core.secret import JoinUrl
 from uvcall.core.webhook import HttpResponse, header
 from uvcall.errors import AuthError, ContractBroken, FateUnknown, ProviderRefused, Temporary, UvcallError
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from uvcall.core.model import JoinUrl, Provider, StreamOptions
+from uvcall.core.carrier import Provider, StreamOptions
+from uvcall.core.secret import JoinUrl
 
 if TYPE_CHECKING:
     # The events alone take as long to import as everything that a document needs.

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from uvcall.core.model import NOTHING, LegState, Provider
+from uvcall.core import NOTHING
+from uvcall.core.carrier import Provider
+from uvcall.core.model import LegState
 
 
 class Side(StrEnum):

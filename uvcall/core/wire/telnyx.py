@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from uvcall.core.model import JoinUrl, StreamOptions
+from uvcall.core.carrier import StreamOptions
+from uvcall.core.secret import JoinUrl
 from uvcall.core.wire import later, twiml
 from uvcall.core.wire.attributes import HTTP_URL, LABEL, METHOD, TRUTH, StreamAttributes, Values, printable
 from uvcall.errors import UsageError

@@ -12,7 +12,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from uvcall.core.model import LegState, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import LegState
 from uvcall.core.webhook import HttpRequest
 from uvcall.core.wire import fields as f
 from uvcall.core.wire.events import CallWebhook, WebhookKind

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from uvcall.core.model import LegState, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import LegState
 from uvcall.core.webhook import HttpRequest
 from uvcall.core.wire import fields as f
 from uvcall.core.wire.events import CallWebhook, WebhookKind

@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
-from uvcall.core.model import NOTHING
+from uvcall.core import NOTHING
 from uvcall.core.wire import messages as m
 from uvcall.core.wire.events import WireError
 from uvcall.core.wire.ultravox_webhook import sign, verify

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from uvcall.core.model import LOOPBACK_HOSTS
+from uvcall.core.secret import LOOPBACK_HOSTS
 from uvcall.sandbox.faults import RETRY_AFTER_S
 
 E164: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)

@@ -18,7 +18,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from uvcall.core.model import Cause, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause
 from uvcall.sandbox import credentials
 from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.notices.plivo import ending, live_status, seconds, stamp

@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from uvcall.core.model import Cause, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause
 from uvcall.sandbox import credentials
 from uvcall.sandbox.documents import TELNYX_RATES, stream_url_problem, telnyx_stream
 from uvcall.sandbox.exchange import Exchange

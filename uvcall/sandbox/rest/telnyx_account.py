@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.sandbox import credentials
 from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.rest import common_error, iso, page_of, telnyx_error

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from uvcall.core.model import Cause, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause
 from uvcall.sandbox import credentials
 from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.notices.telnyx import texml_status

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from uvcall.core.model import Cause, Provider
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause
 from uvcall.sandbox import credentials
 from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.notices.twilio import answered_by, seconds, status

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from uvcall.core.model import Provider
+from uvcall.core.carrier import Provider
 from uvcall.sandbox import credentials
 from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.notices.twilio import answered_by, seconds, sip_response, status
