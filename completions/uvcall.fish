@@ -57,7 +57,7 @@ complete -c uvcall -f
 
 complete -c uvcall -n '__uvcall_at \'\' 0' -a dial -d 'Place one phone call, stay until it is over, and exit with its outcome'
 complete -c uvcall -n '__uvcall_at \'\' 0' -a render-xml -d 'Print the carrier\'s XML for a join URL, or its fallback document'
-complete -c uvcall -n '__uvcall_at \'\' 0' -a config -d 'Settings: flag → environment → profile → file → default'
+complete -c uvcall -n '__uvcall_at \'\' 0' -a config -d 'Keep settings: keys, numbers, habits; profiles'
 complete -c uvcall -n '__uvcall_at \'\' 0' -a sandbox -d 'Ultravox, Telnyx, Twilio and Plivo, simulated on this machine'
 complete -c uvcall -n '__uvcall_at \'\'' -l profile -r -f -d 'Settings profile'
 complete -c uvcall -n '__uvcall_at \'\'' -l config -r -F -d 'Configuration file'
