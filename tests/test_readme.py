@@ -28,7 +28,7 @@ BLOCKS = blocks(TEXT)
 #: The text that people read: without fenced blocks, and without the list of what there is not.
 PROSE = re.sub(r"^```.*?^```$", "", TEXT, flags=re.DOTALL | re.MULTILINE)
 LACKING = re.search(r"^## Not there yet\n(.*?)^## ", PROSE, re.DOTALL | re.MULTILINE)[1]
-SPANS = re.findall(r"`([^`\n]+)`", PROSE.replace(LACKING, ""))
+SPANS = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", PROSE.replace(LACKING, ""))]
 
 TREE = {command.path: command for command in command_tree().walk()}
 HOWS = {"no", "run", "output", "dry-run", "python", "cron", "workflow", "record", "error", "paths", "rooms"}
