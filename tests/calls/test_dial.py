@@ -20,12 +20,14 @@ from support.scripted import (
     leg_ended,
 )
 
-from uvcall.calls.dial import preview
+from uvcall.calls.dial import Route
 from uvcall.calls.ports import CarrierLine, Moment
+from uvcall.calls.preview import preview
 from uvcall.carriers import Account
 from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause, CreatedCall, LegState, LegStatus, Outcome, PlacedCall, UltravoxCall
 from uvcall.errors import AuthError, FateUnknown, ProviderRefused, Temporary
+from uvcall.journal import State
 
 
 def test_a_call_from_nothing_to_its_end(run, peers):
@@ -392,3 +394,112 @@ def test_preview_contacts_nobody_and_shows_no_join_url():
     assert shown["ultravox"]["path"] == "/api/calls"
     assert peers.log == []
     assert preview(ORDER, None)["carrier"] is None
+
+
+# -- the journal --------------------------------------------------------------------------------------------------------
+
+
+def states(journal):
+    entry = journal.get(LEG.attempt_id)
+    return entry.state, [taken.step for taken in journal.history(LEG.attempt_id)]
+
+
+def test_the_journal_of_a_good_call(run, journal):
+    run()
+    state, steps = states(journal)
+    assert (state, steps) == (State.ENDED, ["intent", "leg_intent", "placed", "ended"])
+    entry = journal.get(LEG.attempt_id)
+    assert (entry.outcome, entry.carrier_call_id, entry.ultravox_call_id) == ("completed", "CA1", "uv-1")
+
+
+def test_the_intent_is_on_disk_before_the_carrier_is_asked(run, peers, journal):
+    seen = []
+    placed = peers.places[0]
+
+    def look():
+        seen.append(journal.get(LEG.attempt_id).state)
+        return placed
+
+    peers.places = deque([look])
+    run()
+    assert seen == [State.LEG_INTENT]
+
+
+@pytest.mark.parametrize(
+    ("error", "steps"),
+    [
+        (ProviderRefused("no"), ["intent", "leg_intent", "leg_refused", "ended"]),
+        (Temporary("down", retry_after=3600), ["intent", "leg_intent", "leg_not_sent", "ended"]),
+        (FateUnknown("lost"), ["intent", "leg_intent", "unknown", "unknown"]),
+    ],
+)
+def test_the_journal_of_a_create_that_failed(run, peers, journal, error, steps):
+    peers.places = deque([error])
+    run(settle_s=0)
+    assert states(journal)[1] == steps
+
+
+def test_an_unknown_fate_blocks_the_number(run, peers, journal):
+    peers.places = deque([FateUnknown("lost")])
+    assert run(settle_s=0).next == f"uvcall reconcile {LEG.attempt_id}"
+    again = replace(LEG, attempt_id="11111111-2222-4333-8444-555555555555")
+    record = run(leg=again)
+    assert (record.outcome, record.exit_code, record.placed) == (Outcome.POLICY_REFUSED, 3, "no")
+    assert peers.log.count("place") == 1
+
+
+def test_a_call_left_alone_stays_open(run, journal):
+    assert run(detach=True).outcome is Outcome.ACCEPTED
+    assert states(journal) == (State.PLACED, ["intent", "leg_intent", "placed", "left"])
+
+
+def test_a_journal_that_breaks_after_the_carrier_has_answered_loses_no_call(run, peers, journal):
+    placed = peers.places[0]
+
+    def close():
+        journal.close()
+        return placed
+
+    peers.places = deque([close])
+    notes = []
+    record = run(watch=lambda p: notes.append(p.text))
+    assert record.outcome is Outcome.COMPLETED
+    assert any(note.startswith("the journal misses this") for note in notes)
+
+
+# -- fail-over ----------------------------------------------------------------------------------------------------------
+
+
+def second():
+    other = Peers()
+    order = replace(ORDER, provider=Provider.PLIVO)
+    return other, Route(order, CarrierLine(other, Account()))
+
+
+@pytest.mark.parametrize(
+    "error", [ProviderRefused("no", peer="twilio"), Temporary("no", retry_after=99, peer="twilio")]
+)
+def test_the_next_carrier_is_asked_when_nothing_was_placed(run, peers, journal, error):
+    peers.places = deque([error])
+    other, route = second()
+    record = run(more=[route])
+    assert (record.outcome, record.provider) == (Outcome.COMPLETED, "plivo")
+    assert peers.log.count("create") == 2
+    assert other.log.count("place") == 1
+    assert states(journal)[1].count("leg_intent") == 2
+
+
+def test_no_other_carrier_is_asked_when_a_phone_may_ring(run, peers):
+    peers.places = deque([FateUnknown("lost", peer="twilio")])
+    other, route = second()
+    assert run(more=[route]).outcome is Outcome.UNKNOWN
+    assert "place" not in other.log
+
+
+def test_a_key_reports_the_earlier_call(run, peers, journal):
+    run(key="k")
+    again = replace(LEG, attempt_id="11111111-2222-4333-8444-555555555555")
+    record = run(key="k", leg=again)
+    assert (record.outcome, record.attempt_id) == (Outcome.COMPLETED, LEG.attempt_id)
+    assert peers.log.count("place") == 1
+    assert run(key="k", leg=replace(again, to="+12025550123")).outcome is Outcome.USAGE

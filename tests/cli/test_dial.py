@@ -163,11 +163,10 @@ def test_detach_leaves_the_call_alone(run_uvcall, sandbox, carrier):
     ran = run_uvcall("dial", NUMBER, "--provider", carrier, "--detach", "--json", "-q", env=sandbox.ready["env"])
     assert (ran.code, ran.json["outcome"], ran.json["placed"]) == (0, "accepted", "yes")
     deadline = time.monotonic() + 10
-    while not any(event["type"] == "call.ended" for event in sandbox.history()):
+    while not (ended := [e for e in sandbox.history() if (e["peer"], e["type"]) == (carrier, "call.ended")]):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    ended = next(event for event in sandbox.history() if event["type"] == "call.ended")
-    assert ended["cause"] == "normal"
+    assert [event["cause"] for event in ended] == ["normal"]
 
 
 def test_timeout_leaves_the_call_alone(run_uvcall):
@@ -335,3 +334,63 @@ def test_a_full_disk_at_stdout_does_not_change_the_outcome(home):
         )  # fmt: skip
     assert done.returncode == 10
     assert b"Traceback" not in done.stderr
+
+
+def test_a_second_run_with_the_same_key_reports_the_first(run_uvcall, sandbox):
+    dial = ("dial", "+12025550101", "--provider", "twilio", "--idempotency-key", "nightly", "--json")
+    first = run_uvcall(*dial, env=sandbox.ready["env"])
+    second = run_uvcall(*dial, env=sandbox.ready["env"])
+    assert (first.code, second.code) == (10, 10)
+    assert second.json["attempt_id"] == first.json["attempt_id"]
+    assert second.json["carrier_call_id"] == first.json["carrier_call_id"]
+    assert first.json["attempt_id"] in second.stderr
+    assert len([event for event in sandbox.history() if event["type"] == "call.placed"]) == 1
+    other = run_uvcall(*dial, "--voice", "Mark", env=sandbox.ready["env"])
+    assert (other.code, other.json["outcome"]) == (2, "usage")
+
+
+def test_two_processes_with_one_key_give_one_call(start_uvcall, sandbox):
+    dial = ("dial", NUMBER, "--provider", "twilio", "--idempotency-key", "once", "--json", "-q")
+    both = [start_uvcall(*dial, env=sandbox.ready["env"]) for _ in range(2)]
+    records = [json.loads(process.communicate(timeout=40)[0]) for process in both]
+    assert len([event for event in sandbox.history() if event["type"] == "call.placed"]) == 1
+    assert {record["exit_code"] for record in records} <= {0, 3}
+    assert 0 in {record["exit_code"] for record in records}
+    called = next(record for record in records if record["exit_code"] == 0)
+    for record in records:
+        assert called["attempt_id"] in json.dumps(record)
+
+
+def test_one_number_is_not_rung_by_two_processes(start_uvcall, sandbox):
+    dial = ("dial", NUMBER, "--provider", "twilio", "--json", "-q")
+    both = [start_uvcall(*dial, env=sandbox.ready["env"]) for _ in range(2)]
+    codes = sorted(json.loads(process.communicate(timeout=40)[0])["exit_code"] for process in both)
+    placed = [event for event in sandbox.history() if event["type"] == "call.placed"]
+    assert codes in ([0, 3], [0, 0])  # the second may begin when the first is over
+    assert len(placed) == codes.count(0)
+
+
+def test_the_next_carrier_is_asked_only_after_a_refusal(run_uvcall, sandbox):
+    wrong = {**sandbox.ready["env"], "TELNYX_API_KEY": "KEY_sandbox_wrong_0000"}
+    ran = run_uvcall("dial", NUMBER, "--provider", "telnyx,twilio", "--json", env=wrong)
+    assert (ran.code, ran.json["provider"], ran.json["outcome"]) == (0, "twilio", "completed")
+    assert [event["peer"] for event in sandbox.history() if event["type"] == "call.placed"] == ["twilio"]
+    assert "trying twilio" in ran.stderr
+
+
+def test_a_lost_reply_stops_the_fail_over(run_uvcall, sandbox):
+    ran = run_uvcall(
+        "dial", "+12025550108", "--provider", "twilio,plivo", "--settle", "0s", "--json", env=sandbox.ready["env"]
+    )
+    assert ran.json["outcome"] in {"completed", "unknown"}
+    assert len([event for event in sandbox.history() if event["type"] == "call.placed"]) == 1
+
+
+def test_nobody_is_dialed_when_the_journal_cannot_be_written(run_uvcall, sandbox, home):
+    state = home / "uvcall"
+    state.mkdir(mode=0o700)
+    (state / "journal.db").write_text("this is no journal")
+    (state / "journal.db").chmod(0o600)
+    ran = run_uvcall("dial", NUMBER, "--provider", "twilio", "--json", env=sandbox.ready["env"])
+    assert (ran.code, ran.json["outcome"], ran.json["placed"]) == (7, "local_error", "no")
+    assert not [event for event in sandbox.history() if event["type"] in {"call.created", "call.placed"}]

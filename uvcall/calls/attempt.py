@@ -39,6 +39,7 @@ class DialOrder:
     detach: bool = False
     timeout_s: float | None = None  #: stop waiting after, leave the call alone
     settle_s: float = 120.0  #: after a lost reply, how long to look for the call
+    key: str | None = None  #: idempotency key
 
 
 @dataclass(slots=True)
@@ -109,7 +110,8 @@ class Attempt:
             from_=self.order.leg.from_,
             attempt_id=self.order.leg.attempt_id,
             ultravox_call_id=self.created.call_id if self.created else None,
-            carrier_call_id=self.placed.carrier_call_id if self.placed else None,
+            carrier_call_id=(leg.carrier_call_id if leg else "")
+            or (self.placed.carrier_call_id if self.placed else None),
             carrier_ids=dict(self.carrier_ids),
             created_at=self.created_at,
             answered_at=answered_at,
@@ -119,4 +121,16 @@ class Attempt:
             transcript=tuple(self.lines),
             cost=leg.cost if leg else None,
             error=outcomes.failure(error) if error else None,
+            next=self._next(outcome, placed, reason),
         )
+
+    def _carrier_call_id(self) -> str | None:
+        """Return the id that the carrier's console shows; the order's own id until that one is known."""
+        if self.leg is not None and self.leg.carrier_call_id:
+            return self.leg.carrier_call_id
+        return self.placed.carrier_call_id if self.placed else None
+
+    def _next(self, outcome: Outcome, placed: Placed, reason: str | None) -> str | None:
+        """Return the command that settles what this one leaves open, if anything."""
+        left = outcome in {Outcome.ACCEPTED, Outcome.UNOBSERVED} or reason == "left"
+        return f"uvcall reconcile {self.order.leg.attempt_id}" if left or placed == "unknown" else None

@@ -6,19 +6,24 @@ carrier is asked once; and from then on the question is only how the call ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from uvcall.calls.attempt import Attempt, DialOrder
 from uvcall.calls.desk import Desk, Job, Late
 from uvcall.calls.follow import Timing, follow, hang_up
+from uvcall.calls.history import record_of
 from uvcall.calls.ports import Agents, CarrierLine, Clock, Moment, Observer, Progress, silent
+from uvcall.calls.scribe import Scribe
 from uvcall.core.model import CallRecord, CreatedCall, LegOrder, Outcome, PlacedCall
 from uvcall.core.secret import JoinUrl
 from uvcall.errors import FateUnknown, Interrupted, Temporary, UvcallError
+from uvcall.journal import Journal, KeyTaken
 
 T = TypeVar("T")
+
+_LOOK = "a phone may ring; uvcall reconcile looks for the call"
 
 
 class AnswerListener(Protocol):
@@ -37,66 +42,60 @@ class AnswerListener(Protocol):
         """Return the carrier's verdict on who answered, if it has come."""
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to the callee. All routes of a call share one attempt.
+
+    `line` is None only where Ultravox dials and there are no credentials for the carrier; `listener` is Plivo's.
+    """
+
+    order: DialOrder
+    line: CarrierLine | None
+    listener: AnswerListener | None = None
+
+
 def dial(
-    order: DialOrder,
+    routes: Sequence[Route],
     *,
     agents: Agents,
-    line: CarrierLine | None,
     desk: Desk,
     clock: Clock,
+    journal: Journal,
     watch: Observer = silent,
     timing: Timing | None = None,
-    listener: AnswerListener | None = None,
 ) -> CallRecord:
     """Carry a call from nothing to its end.
 
     Args:
-        order: The call.
+        routes: Carriers to try, in order; the next one is tried only when it is certain that nothing was placed.
         agents: The Ultravox API.
-        line: The carrier; None only with `via="ultravox"` and no credentials for the carrier.
         desk: Where this thread waits and is interrupted.
         clock: The time.
+        journal: Where the attempt is kept.
         watch: Is told of everything that happens.
         timing: How patient to be.
-        listener: Plivo's answer listener.
 
     Returns:
         The record, whatever happens: errors are in it, never raised.
     """
-    steps = _Steps(order, agents, line, desk, clock, watch, timing or Timing(), listener)
-    attempt = Attempt(order, clock.now())
+    scribe = Scribe(journal, clock, watch)
+    attempt = Attempt(routes[0].order, clock.now())
+    steps = _Steps(routes[0], agents, desk, clock, watch, timing or Timing(), scribe)
     try:
-        steps.create(attempt)
-        steps.place(attempt)
-        return steps.stay(attempt)
+        scribe.begin([route.order for route in routes])
+        steps.reach(attempt, routes)
+        record = steps.stay(attempt)
+    except KeyTaken as taken:
+        if taken.entry.open:
+            return attempt.refused(taken, clock.now())
+        watch(Progress(Moment.NOTE, f"attempt {taken.entry.attempt_id} had this key: nobody was called again"))
+        return record_of(taken.entry)
     except Interrupted as signal:
-        return steps.interrupted(attempt, signal)
+        record = steps.interrupted(attempt, signal)
     except UvcallError as error:
-        return attempt.refused(error, clock.now())
-
-
-def preview(order: DialOrder, line: CarrierLine | None) -> dict[str, Any]:
-    """Return what `dial` would send, join URL replaced by a word; contacts nobody.
-
-    Raises:
-        UsageError: A carrier option that cannot be.
-    """
-    body = {"path": order.create.path, "query": dict(order.create.query), "body": _plain(order.create.body)}
-    carrier: dict[str, Any] | None = None
-    if line is not None and order.via == "sdk":
-        stand_in = replace(order.leg, join_url=JoinUrl("wss://voice.ultravox.ai/JOIN-URL"))
-        carrier = _plain(line.module.request(line.account, stand_in))
-    return {"ultravox": body, "carrier": carrier}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, str):
-        return value.replace("wss://voice.ultravox.ai/JOIN-URL", "[join URL]")
-    return value if isinstance(value, int | float | bool | None) else str(value)
+        record = attempt.refused(error, clock.now())
+    scribe.close(attempt, record)
+    return record
 
 
 class _Steps:
@@ -104,24 +103,50 @@ class _Steps:
 
     def __init__(
         self,
-        order: DialOrder,
+        route: Route,
         agents: Agents,
-        line: CarrierLine | None,
         desk: Desk,
         clock: Clock,
         watch: Observer,
         timing: Timing,
-        listener: AnswerListener | None,
+        scribe: Scribe,
     ) -> None:
-        self.order = order
+        self.take(route)
         self.agents = agents
-        self.line = line
         self.desk = desk
         self.clock = clock
         self.watch = watch
         self.timing = timing
-        self.listener = listener
+        self.scribe = scribe
         self._placing: Job[PlacedCall] | None = None
+
+    def take(self, route: Route) -> None:
+        """Go by this route from now on."""
+        self.order = route.order
+        self.line = route.line
+        self.listener = route.listener
+
+    def reach(self, attempt: Attempt, routes: Sequence[Route]) -> None:
+        """Place the call by the first route that takes it.
+
+        Raises:
+            UvcallError: The last route's refusal, or `FateUnknown`: then no other route may be tried.
+        """
+        for index, route in enumerate(routes):
+            self.take(route)
+            attempt.order = route.order
+            self.create(attempt)
+            try:
+                self.place(attempt)
+            except FateUnknown:
+                raise
+            except UvcallError as error:
+                if index + 1 == len(routes) or attempt.fate != "no" or error.peer != route.order.provider:
+                    raise
+                after = routes[index + 1].order.provider
+                self.watch(Progress(Moment.NOTE, f"{error.message}; nothing was placed: trying {after}"))
+            else:
+                return
 
     # -- Ultravox ---------------------------------------------------------------------------------------------------
 
@@ -130,21 +155,25 @@ class _Steps:
         rings = self.order.via == "ultravox"
         self.desk.run(self.agents.load, self.timing.create_s)
         if rings:
+            self.scribe.leg_intent(attempt)
             attempt.fate = "unknown"
         asking = self.desk.start(lambda: self.agents.create_call(self.order.create, rings=rings))
-        if self.line is not None:
-            # Nothing waits for this one: `place` opens the line itself, at once where it is open already.
-            opening = self.desk.start(self.line.open)
+        opening = self.desk.start(self.line.open) if self.line is not None else None
         try:
             attempt.created = self._created(asking, rings=rings)
         except FateUnknown as error:
+            self.scribe.unknown(attempt, error.message)
             attempt.created = self._find_created(error)
-        except UvcallError:
+        except UvcallError as error:
             attempt.fate = "no"
+            if rings:
+                self.scribe.leg_gone(attempt, error)
             raise
-        if self.line is not None:
+        if rings:
+            attempt.fate = "yes"
+            self.scribe.placed(attempt)
+        if opening is not None:
             self.desk.wait(opening, self.timing.create_s)
-        attempt.fate = "yes" if rings else "no"
         self.watch(Progress(Moment.CREATED, attempt.created.call_id))
 
     def _created(self, asking: Job[CreatedCall], *, rings: bool) -> CreatedCall:
@@ -161,12 +190,7 @@ class _Steps:
                 if tries == 2:
                     raise late from None
             except Temporary as error:
-                pause = error.retry_after if error.retry_after is not None else 0.5 * (tries + 1)
-                spent = self.clock.monotonic() - started
-                if tries == 2 or spent + pause > self.timing.max_wait_s:
-                    raise
-                self.watch(Progress(Moment.WAITING, f"{error.message}; again in {pause:g} s"))
-                self.desk.sleep(pause)
+                self._pause(error, tries, started)
             asking = self.desk.start(lambda: self.agents.create_call(self.order.create, rings=rings))
         raise AssertionError("three tries end in a call or an error")
 
@@ -196,9 +220,14 @@ class _Steps:
         try:
             placed = self._place_once(attempt, line, leg)
         except FateUnknown as error:
+            self.scribe.unknown(attempt, error.message)
             self.watch(Progress(Moment.SETTLING, error.message))
             placed = self._settle(lambda: _newest(line, leg, since), error)
+        self._adopt(attempt, placed)
+
+    def _adopt(self, attempt: Attempt, placed: PlacedCall) -> None:
         attempt.adopt(placed)
+        self.scribe.placed(attempt)
         self.watch(Progress(Moment.PLACED, placed.carrier_call_id))
 
     def _leg(self, created: CreatedCall) -> LegOrder:
@@ -213,6 +242,7 @@ class _Steps:
         """Ask the carrier until it has the request: *not sent* and *too many requests* ring nobody, all else ends."""
         started = self.clock.monotonic()
         for tries in range(3):
+            self.scribe.leg_intent(attempt)
             attempt.fate = "unknown"
             self._placing = self.desk.start(lambda: line.place(leg))
             try:
@@ -222,20 +252,24 @@ class _Steps:
                 raise FateUnknown(words, hint=_LOOK, peer=self.order.provider) from None
             except FateUnknown:
                 raise
-            except Temporary as error:
+            except UvcallError as error:
                 attempt.fate, self._placing = "no", None
-                pause = error.retry_after if error.retry_after is not None else 0.5 * (tries + 1)
-                if tries == 2 or self.clock.monotonic() - started + pause > self.timing.max_wait_s:
+                self.scribe.leg_gone(attempt, error)
+                if not isinstance(error, Temporary):
                     raise
-                self.watch(Progress(Moment.WAITING, f"{error.message}; again in {pause:g} s"))
-                self.desk.sleep(pause)
-            except UvcallError:
-                attempt.fate, self._placing = "no", None
-                raise
+                self._pause(error, tries, started)
             else:
                 self._placing = None
                 return placed
         raise AssertionError("three tries end in a leg or an error")
+
+    def _pause(self, error: Temporary, tries: int, started: float) -> None:
+        """Wait before the next try, as long as the vendor asks; raise the error when it is one try or wait too many."""
+        pause = error.retry_after if error.retry_after is not None else 0.5 * (tries + 1)
+        if tries == 2 or self.clock.monotonic() - started + pause > self.timing.max_wait_s:
+            raise error
+        self.watch(Progress(Moment.WAITING, f"{error.message}; again in {pause:g} s"))
+        self.desk.sleep(pause)
 
     def _find_outgoing(self, attempt: Attempt, line: CarrierLine, since: float) -> None:
         """Learn the carrier's id of a leg that Ultravox placed; without it, Ultravox alone is followed."""
@@ -245,8 +279,7 @@ class _Steps:
             except (UvcallError, Late):
                 placed = None
             if placed is not None:
-                attempt.adopt(placed)
-                self.watch(Progress(Moment.PLACED, placed.carrier_call_id))
+                self._adopt(attempt, placed)
                 return
             self.desk.sleep(self.timing.poll_ringing_s)
         self.watch(Progress(Moment.NOTE, f"{self.order.provider} does not list the call; following it at Ultravox"))
@@ -318,9 +351,6 @@ class _Steps:
         except Interrupted:
             return "left"
         return "hung up" if ended else "left"
-
-
-_LOOK = "a phone may ring: look for the call before dialing this number again"
 
 
 def _newest(line: CarrierLine, leg: LegOrder, since: float) -> PlacedCall | None:

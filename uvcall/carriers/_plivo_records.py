@@ -72,6 +72,7 @@ def from_record(record: Mapping[str, Any], ids: Mapping[str, str]) -> LegStatus:
         ended_at=ended_at,
         duration_s=duration,
         ids=ids,
+        carrier_call_id=ids.get("call_uuid", ""),
         cost=str(record["total_amount"]) if record.get("total_amount") else None,
     )
 

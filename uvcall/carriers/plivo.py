@@ -203,7 +203,7 @@ def status(client: Client, account: Account, placed: PlacedCall) -> LegStatus:
         return found
     if placed.carrier_call_id in client.seen or "call_uuid" in placed.ids:
         # It was alive and is not: the record that says why is written a little later.
-        return LegStatus(LegState.ENDED, Cause.UNKNOWN, ids={"call_uuid": uuid})
+        return LegStatus(LegState.ENDED, Cause.UNKNOWN, ids={"call_uuid": uuid}, carrier_call_id=uuid)
     return LegStatus(LegState.QUEUED, raw="not listed yet")
 
 
@@ -215,7 +215,7 @@ def _look(client: Client, uuid: str) -> LegStatus | None:
         if spoken not in LIVE:
             raise Temporary(f"Plivo says a status that it does not document: {spoken[:40]!r}", peer="plivo")
         state = LIVE[spoken]
-        return LegStatus(state, raw=spoken, answered=state is LegState.ANSWERED, ids=ids)
+        return LegStatus(state, raw=spoken, answered=state is LegState.ANSWERED, ids=ids, carrier_call_id=uuid)
     if _lookup(client, lambda: client.sdk.queued_calls.get(uuid)) is not None:
         return LegStatus(LegState.QUEUED, raw="queued", ids=ids)
     record = _lookup(client, lambda: client.sdk.calls.get(uuid))

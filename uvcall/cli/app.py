@@ -17,14 +17,14 @@ from uvcall.errors import UvcallError
 
 #: Command → the module that holds it, what to register there, and what `uvcall --help` says of it.
 COMMANDS: Final = {
-    "dial": ("uvcall.cli.dial", "dial", "Place one phone call, stay until it is over, and exit with its outcome."),
+    "dial": ("uvcall.cli.dial", "dial", "Place one phone call and follow it to its end."),
     "render-xml": (
         "uvcall.cli.render_xml",
         "render_xml",
-        "Print the carrier's XML for a join URL, or its fallback document.",
+        "Print the carrier's XML for a join URL.",
     ),
     "config": ("uvcall.cli.config", "app", "Keep settings: keys, numbers, habits; profiles."),
-    "sandbox": ("uvcall.cli.sandbox", "app", "Ultravox, Telnyx, Twilio and Plivo, simulated on this machine."),
+    "sandbox": ("uvcall.cli.sandbox", "app", "Simulate the vendors on this machine."),
 }
 
 
@@ -80,9 +80,12 @@ def _version(wanted: bool) -> None:
 
 def root(
     ctx: typer.Context,
-    profile: Annotated[str | None, typer.Option("--profile", metavar="NAME", help="Settings profile.")] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="NAME", help="Settings profile (UVCALL_PROFILE).")
+    ] = None,
     config_file: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="Configuration file.", show_default=False)
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Configuration file (UVCALL_CONFIG).", show_default=False),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", "-V", help="Show the version.", callback=_version, is_eager=True)

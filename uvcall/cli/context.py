@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -17,6 +17,7 @@ from uvcall.errors import ConfigError, LocalError, UsageError
 
 if TYPE_CHECKING:
     from uvcall.calls.ports import CarrierLine
+    from uvcall.journal import Journal
     from uvcall.sandbox.app import Running
     from uvcall.sandbox.world import Options
     from uvcall.ultravox import Ultravox
@@ -39,7 +40,7 @@ class Context:
     profile: str | None = None  #: `--profile`, `UVCALL_PROFILE`
     running: Running | None = None  #: the sandbox of `--sandbox`
     _file: Mapping[str, Any] | None = None
-    _closers: list[Any] = field(default_factory=list)
+    _closers: list[Callable[[], Any]] = field(default_factory=list)
 
     def talk(self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> Output:
         """Set how this command talks, and return its output."""
@@ -120,7 +121,7 @@ class Context:
 
         key = settings.require("ultravox.api_key", "every call needs an agent")
         client = Ultravox(key, base_url=settings.text("ultravox.base_url"))
-        self._closers.append(client)
+        self._closers.append(client.close)
         return client
 
     def line(self, settings: Settings, provider: Provider) -> CarrierLine:
@@ -133,21 +134,40 @@ class Context:
         from uvcall.carriers import carrier
 
         line = CarrierLine(carrier(provider), account(settings, provider))
-        self._closers.append(line)
+        self._closers.append(line.close)
         return line
+
+    def journal(self) -> Journal:
+        """Return the journal of attempts; the sandbox of this process has one of its own, which goes with it.
+
+        Raises:
+            LocalError: It cannot be opened: nobody must be dialed.
+        """
+        from uvcall.journal import open_journal
+
+        directory = self.state_dir
+        if self.running is not None:
+            from tempfile import TemporaryDirectory
+
+            scratch = TemporaryDirectory(prefix="uvcall-", ignore_cleanup_errors=True)
+            self._closers.append(scratch.cleanup)
+            directory = Path(scratch.name)
+        journal = open_journal(directory)
+        self._closers.append(journal.close)
+        return journal
 
     def start_sandbox(self, options: Options) -> Running:
         """Start the sandbox in this process; `close` ends it."""
         from uvcall.sandbox.app import start
 
         self.running = start(options)
-        self._closers.append(self.running)
+        self._closers.append(self.running.close)
         return self.running
 
     def close(self) -> None:
         """Close what was opened, last first."""
         while self._closers:
-            self._closers.pop().close()
+            self._closers.pop()()
 
     def _read_file(self) -> Mapping[str, Any]:
         if self._file is None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from uvcall.calls.attempt import DialOrder
     from uvcall.calls.desk import Desk
     from uvcall.calls.follow import Timing
     from uvcall.cli.plan import Plan
@@ -50,7 +51,7 @@ class DialFlags:
     """The command line of `dial`, as given."""
 
     to: str
-    provider: Provider | None
+    provider: str | None
     from_: str | None
     agent: str | None
     prompt: str | None
@@ -80,6 +81,7 @@ class DialFlags:
     detach: bool
     timeout: str | None
     settle: str
+    idempotency_key: str | None
     expect: str | None
     ok_codes: str | None
     dry_run: bool
@@ -96,7 +98,7 @@ class DialFlags:
 def dial(
     ctx: typer.Context,
     to: Annotated[str, typer.Argument(metavar="TO", help="Number to call, E.164: +12025550100.", show_default=False)],
-    provider: opt.ProviderOption = None,
+    provider: opt.Providers = None,
     from_: opt.From = None,
     agent: opt.Agent = None,
     prompt: opt.Prompt = None,
@@ -115,34 +117,46 @@ def dial(
     first_speaker: opt.FirstSpeaker = None,
     greeting: opt.Greeting = None,
     greeting_delay: Annotated[
-        str | None, typer.Option(metavar="TIME", help="How long a silent callee is waited for before it (4s).")
+        str | None, typer.Option(metavar="TIME", help="Wait so long for a silent callee before greeting (4s).")
     ] = None,
     ring_timeout: Annotated[str | None, typer.Option(metavar="TIME", help="How long it may ring (35s).")] = None,
     max_duration: opt.MaxDuration = None,
-    voicemail: Annotated[Voicemail, typer.Option(help="When a machine answers.")] = Voicemail.HANGUP,
+    voicemail: Annotated[
+        Voicemail, typer.Option(help="What to do when a machine answers; ignore does not look for one.")
+    ] = Voicemail.HANGUP,
     carrier_option: Annotated[
-        list[str] | None, typer.Option(metavar="K=V", help="Argument for the carrier SDK's call, as is. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="K=V", help="Extra argument for the carrier SDK's call, as it is. Repeatable."),
     ] = None,
-    via: Annotated[Via, typer.Option(help="Who places the phone leg.")] = Via.SDK,
+    via: Annotated[Via, typer.Option(help="Who places the phone call: the carrier's SDK here, or Ultravox.")] = Via.SDK,
     answer_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Plivo: public base URL that reaches the answer port.")
+        str | None, typer.Option(metavar="URL", help="Plivo: public https URL that leads to --answer-port.")
     ] = None,
     answer_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Plivo: port to listen on for it (8089).")
+        int | None, typer.Option(metavar="PORT", min=0, max=65535, help="Plivo: port to answer on (8089).")
     ] = None,
-    answer_host: Annotated[str, typer.Option(help="Plivo: address to listen on for it.")] = "127.0.0.1",
+    answer_host: Annotated[str, typer.Option(metavar="ADDRESS", help="Plivo: address to answer on.")] = "127.0.0.1",
     detach: Annotated[
-        bool, typer.Option("--detach/--wait", help="Return once the carrier has accepted the call.")
+        bool, typer.Option("--detach/--wait", help="Return once the carrier has the call, or stay to its end.")
     ] = False,
-    timeout: Annotated[str | None, typer.Option(metavar="TIME", help="Stop waiting after; the call goes on.")] = None,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Stop waiting after this time; the call goes on.")
+    ] = None,
     settle: Annotated[
-        str, typer.Option(metavar="TIME", help="After a lost reply, how long to look for the call.")
+        str, typer.Option(metavar="TIME", help="After a lost reply, look for the call so long.")
     ] = "120s",
-    expect: Annotated[str | None, typer.Option(metavar="OUTCOME[,…]", help="Exit 0 for these outcomes only.")] = None,
-    ok_codes: Annotated[str | None, typer.Option(metavar="N[,…]", help="Exit 0 for these codes too.")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(metavar="K", help="One call for one key: a second run reports the first.")
+    ] = None,
+    expect: Annotated[
+        str | None, typer.Option(metavar="OUTCOME[,…]", help="Exit 0 for these outcomes only: completed,busy.")
+    ] = None,
+    ok_codes: Annotated[
+        str | None, typer.Option(metavar="N[,…]", help="Exit 0 for these exit codes, too: 10,11.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent; contact nobody.")] = False,
     save: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Keep the transcript and the recording there.")
+        str | None, typer.Option(metavar="DIR", help="Keep transcript and recording in this directory.")
     ] = None,
     sandbox: opt.Sandbox = False,
     scenario: opt.Scenario = None,
@@ -231,7 +245,8 @@ def show(context: Context, record: CallRecord) -> None:
 
 
 def _bare(flags: DialFlags, outcome: Outcome, code: int) -> CallRecord:
-    provider = flags.provider.value if flags.provider else ""
+    provider = (flags.provider or "").partition(",")[0]
+    provider = provider if provider in set(Provider) else ""
     return CallRecord(outcome, code, "no", provider, flags.to, flags.from_ or "", created_at=datetime.now(UTC))
 
 
@@ -260,21 +275,23 @@ def _ok_codes(flags: DialFlags) -> frozenset[int]:
 
 
 def _dry_run(context: Context, flags: DialFlags) -> int:
-    from uvcall.calls import dial as use_case
-    from uvcall.cli.plan import plan_call
+    from uvcall.calls.preview import preview
+    from uvcall.cli.plan import needs_listener, plan_call
 
+    if flags.sandbox:
+        _start_sandbox(context, flags)
     plan = plan_call(context, flags)
-    order = plan.order
-    if order.provider is Provider.PLIVO and order.via == "sdk":
+    order, line = plan.legs[0]
+    if needs_listener(order):
         base = plan.settings.text("plivo.answer_url") or "http://127.0.0.1"
         order = replace(order, leg=replace(order.leg, answer_url=f"{base.rstrip('/')}/…/answer"))
-    preview = use_case.preview(order, plan.line)
+    shown = preview(order, line)
     if context.out.as_json:
-        context.out.json(preview)
+        context.out.json(shown)
     else:
         import json
 
-        context.out.result(json.dumps(preview, indent=2, ensure_ascii=False))
+        context.out.result(json.dumps(shown, indent=2, ensure_ascii=False))
     return 0
 
 
@@ -293,20 +310,21 @@ def _dial(context: Context, flags: DialFlags) -> CallRecord:
     for warning in plan.warnings:
         context.out.warn(warning)
     agents = context.ultravox(plan.settings)
+    journal = context.journal()
     desk = Desk()
-    listener = _listener(context, plan) if needs_listener(plan.order) else None
-    title = f"{plan.order.leg.to} via {plan.order.provider}"
+    listener = next((_listener(context, plan, order) for order, _ in plan.legs if needs_listener(order)), None)
+    routes = [use_case.Route(order, line, listener if needs_listener(order) else None) for order, line in plan.legs]
+    first = plan.legs[0][0]
     try:
-        with _signals(desk), screen(context.out, title) as watch:
+        with _signals(desk), screen(context.out, f"{first.leg.to} via {first.provider}") as watch:
             record = use_case.dial(
-                plan.order,
+                routes,
                 agents=agents,
-                line=plan.line,
                 desk=desk,
                 clock=SystemClock(),
+                journal=journal,
                 watch=watch,
                 timing=_timing(flags, flags.sandbox),
-                listener=listener,
             )
     finally:
         if listener is not None:
@@ -330,7 +348,7 @@ class SystemClock:
         return time.monotonic()
 
 
-def _listener(context: Context, plan: Plan) -> AnswerOnce:
+def _listener(context: Context, plan: Plan, order: DialOrder) -> AnswerOnce:
     from uvcall.server.answer_once import listen
 
     public = plan.settings.get("plivo.answer_url")
@@ -341,7 +359,7 @@ def _listener(context: Context, plan: Plan) -> AnswerOnce:
         host=plan.answer_host,
         port=port,
         auth_token=plan.settings.require("plivo.auth_token").reveal(),
-        stream=plan.order.leg.stream,
+        stream=order.leg.stream,
         complain=context.out.warn,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated
 
@@ -15,29 +16,47 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 
-ProviderOption = Annotated[Provider | None, typer.Option("--provider", help="Carrier.", show_default=False)]
-From = Annotated[str | None, typer.Option("--from", metavar="NUMBER", help="Caller number, E.164.")]
+Providers = Annotated[
+    str | None,
+    typer.Option(
+        "--provider",
+        metavar="telnyx|twilio|plivo[,…]",
+        help="Carrier (default: the only one configured); the next of several only if nothing was placed.",
+        show_default=False,
+    ),
+]
+ProviderOption = Annotated[
+    Provider | None, typer.Option("--provider", help="Carrier (default: the only one configured).", show_default=False)
+]
+From = Annotated[str | None, typer.Option("--from", metavar="NUMBER", help="Number that the callee sees, E.164.")]
 Agent = Annotated[str | None, typer.Option("--agent", metavar="ID", help="Ultravox agent that speaks.")]
 Prompt = Annotated[
     str | None, typer.Option("--prompt", metavar="TEXT|@FILE|-", help="System prompt, when no agent is named.")
 ]
 Var = Annotated[
-    list[str] | None, typer.Option("--var", metavar="K=V", help="Fill {{K}} in the prompt, or an agent's template.")
+    list[str] | None,
+    typer.Option("--var", metavar="K=V", help="Fill {{K}} in the prompt, or an agent's template. Repeatable."),
 ]
-Voice = Annotated[str | None, typer.Option("--voice", help="Voice, by id or name.")]
-Model = Annotated[str | None, typer.Option("--model", help="Ultravox model.")]
-Language = Annotated[str | None, typer.Option("--language", metavar="TAG", help="Language hint, BCP 47.")]
-Temperature = Annotated[float | None, typer.Option("--temperature", help="0 to 1.")]
+Voice = Annotated[str | None, typer.Option("--voice", metavar="NAME", help="Voice, by id or name.")]
+Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Ultravox model.")]
+Language = Annotated[str | None, typer.Option("--language", metavar="TAG", help="Language hint: en, de-CH (BCP 47).")]
+Temperature = Annotated[
+    float | None, typer.Option("--temperature", metavar="N", help="How freely the model speaks, 0 to 1.")
+]
 Tool = Annotated[list[str] | None, typer.Option("--tool", metavar="NAME", help="A tool, by name. Repeatable.")]
 Tools = Annotated[str | None, typer.Option("--tools", metavar="@FILE.json", help="Tool definitions, a JSON array.")]
-Metadata = Annotated[list[str] | None, typer.Option("--metadata", metavar="K=V", help="Repeatable.")]
+Metadata = Annotated[
+    list[str] | None, typer.Option("--metadata", metavar="K=V", help="Note on the Ultravox call. Repeatable.")
+]
 Record = Annotated[bool | None, typer.Option("--record/--no-record", help="Have Ultravox record the call.")]
 Call = Annotated[
-    str | None, typer.Option("--call", metavar="@FILE.json", help="A Create Call body to start from; flags win.")
+    str | None, typer.Option("--call", metavar="@FILE.json", help="A Create Call body to start from; options win.")
 ]
 Throttle = Annotated[str | None, typer.Option("--throttle", metavar="NAME", help="Ultravox call throttle to obey.")]
 PriorCall = Annotated[str | None, typer.Option("--prior-call", metavar="ID", help="Continue an earlier Ultravox call.")]
-Greeting = Annotated[str | None, typer.Option("--greeting", metavar="TEXT", help="The agent's first words.")]
+Greeting = Annotated[
+    str | None, typer.Option("--greeting", metavar="TEXT", help="What the agent says first, or to a silent callee.")
+]
 MaxDuration = Annotated[str | None, typer.Option("--max-duration", metavar="TIME", help="Longest call (10m).")]
 
 
@@ -48,7 +67,7 @@ class Speaker(StrEnum):
     AGENT = "agent"
 
 
-FirstSpeaker = Annotated[Speaker | None, typer.Option("--first-speaker", help="Who speaks first.")]
+FirstSpeaker = Annotated[Speaker | None, typer.Option("--first-speaker", help="Who speaks first (outbound: user).")]
 
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use simulated vendors on this machine: no account, no cost.")]
 Scenario = Annotated[
@@ -56,13 +75,34 @@ Scenario = Annotated[
 ]
 Speed = Annotated[float, typer.Option("--speed", metavar="N", help="With --sandbox: so many times faster than life.")]
 Faults = Annotated[str, typer.Option("--faults", metavar="off|on|SPEC", help="With --sandbox: faults to inject.")]
-Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="With --sandbox: repeat a run's chances.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", help="With --sandbox: the same seed, the same faults.")
+]
 CalleeAudio = Annotated[
     str | None, typer.Option("--callee-audio", metavar="FILE.wav", help="With --sandbox: what the callee says.")
 ]
 AgentScript = Annotated[
     str | None, typer.Option("--agent-script", metavar="FILE", help="With --sandbox: the agent's lines, one a line.")
 ]
+
+
+def providers(text: str) -> tuple[Provider, ...]:
+    """Read a list of carriers.
+
+    Raises:
+        UsageError: One does not exist, or stands there twice.
+    """
+    names = text.split(",")
+    for name in names:
+        if name not in set(Provider):
+            close = get_close_matches(name, list(Provider), n=1)
+            raise UsageError(
+                f"--provider: there is no carrier {name[:40]!r}",
+                hint=f"did you mean {close[0]}?" if close else f"one of: {', '.join(Provider)}",
+            )
+    if len(set(names)) < len(names):
+        raise UsageError("--provider names a carrier twice", hint="each carrier is tried once")
+    return tuple(Provider(name) for name in names)
 
 
 def pairs(texts: Iterable[str] | None, option: str) -> Mapping[str, str]:

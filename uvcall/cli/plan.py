@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from uvcall.calls.attempt import DialOrder
@@ -30,24 +30,25 @@ if TYPE_CHECKING:
 class Plan:
     """Everything decided before anybody is contacted."""
 
-    order: DialOrder
+    legs: tuple[tuple[DialOrder, CarrierLine | None], ...]  #: one per carrier, in the order in which they are tried
     settings: Settings
     warnings: tuple[str, ...]
-    line: CarrierLine | None
     answer_host: str
 
 
 def plan_call(context: Context, flags: DialFlags) -> Plan:
-    """Turn flags and settings into an order.
+    """Turn flags and settings into orders.
 
     Raises:
         UvcallError: Whatever can be known to be wrong before anybody is contacted.
     """
-    if not flags.sandbox and (flags.scenario or flags.speed != 1 or flags.faults != "off"):
-        raise UsageError("--scenario, --speed and --faults steer the sandbox", hint="add --sandbox")
+    steering = (flags.scenario, flags.seed, flags.callee_audio, flags.agent_script)
+    if not flags.sandbox and (any(steering) or flags.speed != 1 or flags.faults != "off"):
+        raise UsageError("--scenario, --speed, --faults and their like steer the sandbox", hint="add --sandbox")
+    named = opt.providers(flags.provider) if flags.provider is not None else ()
     settings = context.settings(
         {
-            "provider": flags.provider.value if flags.provider else None,
+            "provider": named[0].value if named else None,
             "call.ring_timeout": flags.ring_timeout,
             "call.max_duration": flags.max_duration,
             "call.voice": flags.voice,
@@ -60,47 +61,73 @@ def plan_call(context: Context, flags: DialFlags) -> Plan:
             "plivo.answer_port": flags.answer_port,
         }
     )
-    provider = context.provider(settings)
-    if flags.answer_url is not None and provider is not Provider.PLIVO:
-        raise UsageError(f"--answer-url is Plivo's; {provider} takes the join URL itself", hint="leave it out")
+    carriers = named or (context.provider(settings),)
+    if flags.answer_url is not None and Provider.PLIVO not in carriers:
+        raise UsageError(f"--answer-url is Plivo's; {carriers[0]} takes the join URL itself", hint="leave it out")
+    if flags.via.value == "ultravox" and len(carriers) > 1:
+        raise UsageError("--via ultravox takes one carrier", hint="name one with --provider")
+    if flags.idempotency_key is not None and not (
+        0 < len(flags.idempotency_key) <= 200 and flags.idempotency_key.isprintable()
+    ):
+        raise UsageError("--idempotency-key is empty, too long or not printable", hint="1 to 200 printable characters")
+    warnings: dict[str, None] = {}
+    callers = {provider: _caller(flags, settings, provider) for provider in carriers}
+    for from_ in callers.values():
+        warnings |= dict.fromkeys(check_number(flags.to, from_=from_, countries=settings.get("policy.countries")))
+    spec = _spec(context, flags, settings, str(uuid.uuid4()))
+    legs = tuple(_leg(context, flags, settings, *caller, spec) for caller in callers.items())
+    return Plan(legs, settings, tuple(warnings), flags.answer_host)
+
+
+def _caller(flags: DialFlags, settings: Settings, provider: Provider) -> str:
     home = settings.get(f"{provider}.from")
     from_ = flags.from_ or home
     if from_ is None:
         settings.require(f"{provider}.from", "the number that the callee sees")
-    from_ = require_e164(str(from_), "--from" if flags.from_ else f"{provider}.from", home=home)
-    to = flags.to
-    warnings = check_number(to, from_=from_, countries=settings.get("policy.countries"))
+    return require_e164(str(from_), "--from" if flags.from_ else f"{provider}.from", home=home)
+
+
+def _spec(context: Context, flags: DialFlags, settings: Settings, attempt_id: str) -> payload.CallSpec:
+    """Return what every carrier's call says to Ultravox; the medium is each one's own."""
     base = agent_side.base(context, flags)
-    ring = settings.get("call.ring_timeout")
     longest = settings.get("call.max_duration")
     if settings.source("call.max_duration") == DEFAULT:
         longest = agent_side.seconds(base, "maxDuration") or longest
-    attempt_id = str(uuid.uuid4())
-    carrier_options = opt.pairs(flags.carrier_option, "--carrier-option")
     settings.require("ultravox.api_key", "every call needs an agent")
-    with_line = flags.via.value == "sdk" or configured(settings, provider)
-    create = payload.create_call(
-        agent_side.spec(
-            context,
-            flags,
-            settings,
-            base,
-            medium=_medium(flags, provider, to, from_, carrier_options),
-            attempt_id=attempt_id,
-            # Ringing eats join time: with the vendor's default of 30 s, whoever answers at second 31 hears silence.
-            join_s=max(ring + 60, agent_side.seconds(base, "joinTimeout") or 0),
-            longest_s=longest,
-            speaks_first="user",
-            greeting_delay_s=_duration(flags.greeting_delay, "--greeting-delay") if flags.greeting_delay else None,
-            leave_voicemail=flags.voicemail.value == "leave",
-            record=flags.save is not None,
-        )
-    )
-    leg = LegOrder(
-        to=to,
-        from_=from_,
+    return agent_side.spec(
+        context,
+        flags,
+        settings,
+        base,
+        medium={},
         attempt_id=attempt_id,
-        ring_timeout_s=round(ring),
+        # Ringing eats join time: with the vendor's default of 30 s, whoever answers at second 31 hears silence.
+        join_s=max(settings.get("call.ring_timeout") + 60, agent_side.seconds(base, "joinTimeout") or 0),
+        longest_s=longest,
+        speaks_first="user",
+        greeting_delay_s=_duration(flags.greeting_delay, "--greeting-delay") if flags.greeting_delay else None,
+        leave_voicemail=flags.voicemail.value == "leave",
+        record=flags.save is not None,
+    )
+
+
+def _leg(
+    context: Context,
+    flags: DialFlags,
+    settings: Settings,
+    provider: Provider,
+    from_: str,
+    spec: payload.CallSpec,
+) -> tuple[DialOrder, CarrierLine | None]:
+    longest = spec.max_duration_s or settings.get("call.max_duration")
+    carrier_options = opt.pairs(flags.carrier_option, "--carrier-option")
+    with_line = flags.via.value == "sdk" or configured(settings, provider)
+    create = payload.create_call(replace(spec, medium=_medium(flags, provider, from_, carrier_options)))
+    leg = LegOrder(
+        to=flags.to,
+        from_=from_,
+        attempt_id=spec.attempt_id or "",
+        ring_timeout_s=round(settings.get("call.ring_timeout")),
         # The carrier's limit stands behind Ultravox's own: whoever fails to end the call, the other does.
         time_limit_s=round(longest) + 30,
         detect_machine=flags.voicemail.value != "ignore",
@@ -119,18 +146,17 @@ def plan_call(context: Context, flags: DialFlags) -> Plan:
         detach=flags.detach,
         timeout_s=_duration(flags.timeout, "--timeout") if flags.timeout is not None else None,
         settle_s=_duration(flags.settle, "--settle"),
+        key=flags.idempotency_key,
     )
     line = context.line(settings, provider) if with_line else None
     _check_answer_url(settings, order)
-    return Plan(order, settings, warnings, line, flags.answer_host)
+    return order, line
 
 
-def _medium(
-    flags: DialFlags, provider: Provider, to: str, from_: str, carrier_options: Mapping[str, str]
-) -> dict[str, Any]:
+def _medium(flags: DialFlags, provider: Provider, from_: str, carrier_options: Mapping[str, str]) -> dict[str, Any]:
     if flags.via.value == "sdk":
         return {provider.value: {}}
-    outgoing: dict[str, Any] = {"to": to, "from": from_}
+    outgoing: dict[str, Any] = {"to": flags.to, "from": from_}
     if carrier_options:
         outgoing["additionalParams"] = dict(carrier_options)
     return {provider.value: {"outgoing": outgoing}}

@@ -107,6 +107,7 @@ class LegStatus:
     ended_at: datetime | None = None
     duration_s: float | None = None  #: seconds of conversation, as the carrier counts them
     ids: Mapping[str, str] = field(default_factory=lambda: NOTHING)  #: ids learned only now (Plivo's CallUUID)
+    carrier_call_id: str = ""  #: the id that the carrier's console shows, where it is learned only now
     cost: str | None = None
 
 

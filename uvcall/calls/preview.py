@@ -1,0 +1,36 @@
+"""What `dial` would send, for `--dry-run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from uvcall.calls.attempt import DialOrder
+from uvcall.calls.ports import CarrierLine
+from uvcall.core.secret import JoinUrl
+
+_STAND_IN: Final = "wss://voice.ultravox.ai/JOIN-URL"
+
+
+def preview(order: DialOrder, line: CarrierLine | None) -> dict[str, Any]:
+    """Return both requests, the join URL replaced by a word. Contacts nobody.
+
+    Raises:
+        UsageError: A carrier option that cannot be.
+    """
+    body = {"path": order.create.path, "query": dict(order.create.query), "body": _plain(order.create.body)}
+    carrier: dict[str, Any] | None = None
+    if line is not None and order.via == "sdk":
+        carrier = _plain(line.module.request(line.account, replace(order.leg, join_url=JoinUrl(_STAND_IN))))
+    return {"ultravox": body, "carrier": carrier}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return value.replace(_STAND_IN, "[join URL]")
+    return value if isinstance(value, int | float | bool | None) else str(value)
