@@ -19,7 +19,10 @@ def main() -> None:
     gc.disable()
     from uvcall.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # The interpreter's own end would walk through every module once more to find what can be freed.
+    gc.freeze()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -43,3 +43,32 @@ def load_httpx() -> Any:
     finally:
         if modules.get(absent, absent) is None:
             del modules[absent]
+
+
+def tls_context(*, needed: bool) -> Any:
+    """Return the TLS settings for a client: certificates are always checked, and read as late as can be.
+
+    A directory of hashed certificates costs nothing until a handshake looks one up; a bundle is parsed whole, and
+    certifi's takes longer than all the rest of a client's making. `SSL_CERT_FILE` and `SSL_CERT_DIR` count.
+
+    Args:
+        needed: False for plain http to loopback: the context then trusts nobody.
+    """
+    import ssl
+    from pathlib import Path
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not needed:
+        return context
+    places = ssl.get_default_verify_paths()
+    if places.cafile and places.cafile != places.openssl_cafile:
+        context.load_verify_locations(cafile=places.cafile)
+    elif places.capath and any(Path(places.capath).glob("*.0")):
+        context.load_verify_locations(capath=places.capath)
+    elif places.cafile:
+        context.load_verify_locations(cafile=places.cafile)
+    else:
+        import certifi
+
+        context.load_verify_locations(cafile=certifi.where())
+    return context

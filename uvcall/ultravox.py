@@ -19,7 +19,7 @@ from uvcall.core.secret import LOOPBACK_HOSTS, Secret
 from uvcall.core.ultravox_api import answers, failures
 from uvcall.core.webhook import HttpResponse
 from uvcall.errors import AuthError, ContractBroken, LocalError
-from uvcall.imports import load_httpx
+from uvcall.imports import load_httpx, tls_context
 
 T = TypeVar("T")
 
@@ -57,6 +57,7 @@ class Ultravox:
                 for name in ("httpx", "httpcore"):  # they would print URLs
                     logging.getLogger(name).setLevel(logging.WARNING)
                 self._client = httpx.Client(
+                    verify=tls_context(needed=self._base.startswith("https:")),
                     timeout=httpx.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
                     headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "uvcall"},
                     follow_redirects=False,
@@ -69,15 +70,18 @@ class Ultravox:
         if self._client is not None:
             self._client.close()
 
-    def create_call(self, create: CreateCall, *, rings: bool = False) -> CreatedCall:
+    def create_call(
+        self, create: CreateCall, *, rings: bool = False, sent: Callable[[], None] | None = None
+    ) -> CreatedCall:
         """Create the call, in one attempt.
 
         Args:
             create: The request.
             rings: Ultravox itself will dial, so that a lost answer is `FateUnknown`.
+            sent: Called when the request has left and only the answer is waited for.
         """
         request = api.create_call(create.path, create.body, create.query)
-        response = self._ask(request, rings=rings)
+        response = self._ask(request, rings=rings, on_sent=sent)
         return answers.read_created(response, loopback=self.loopback, rings=rings, now=_now())
 
     def get_call(self, call_id: str) -> UltravoxCall:
@@ -182,7 +186,9 @@ class Ultravox:
     def _url(self, request: api.ApiRequest) -> str:
         return self._base + request.path
 
-    def _ask(self, request: api.ApiRequest, *, rings: bool = False) -> HttpResponse:
+    def _ask(
+        self, request: api.ApiRequest, *, rings: bool = False, on_sent: Callable[[], None] | None = None
+    ) -> HttpResponse:
         """Send once and read the whole answer, at most `LIMIT` bytes of it."""
         headers = {"x-api-key": self._key}
         content = None
@@ -191,13 +197,20 @@ class Ultravox:
             content = json.dumps(request.body).encode()
         options = {"params": dict(request.query) or None, "headers": headers, "content": content}
         deadline = time.monotonic() + self._timeout_s
-        with self._stream(request.method, self._url(request), rings=rings, **options) as (response, chunks):
+        url = self._url(request)
+        with self._stream(request.method, url, rings=rings, on_sent=on_sent, **options) as (response, chunks):
             body = b"".join(_at_most(chunks, failures.LIMIT, rings=rings, deadline=deadline))
             return HttpResponse(response.status_code, tuple(response.headers.multi_items()), body)
 
     @contextmanager
     def _stream(
-        self, method: str, url: str, *, rings: bool = False, **options: Any
+        self,
+        method: str,
+        url: str,
+        *,
+        rings: bool = False,
+        on_sent: Callable[[], None] | None = None,
+        **options: Any,
     ) -> Iterator[tuple[Any, Iterator[bytes]]]:
         """Open one request; whatever breaks it becomes the error that it means."""
         self.load()
@@ -209,6 +222,8 @@ class Ultravox:
             # A proxy's CONNECT is a request too, but not ours.
             if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
                 sent = True
+            if event.endswith("send_request_body.complete") and on_sent is not None:
+                on_sent()
 
         try:
             with self._client.stream(method, url, extensions={"trace": watch}, **options) as response:

@@ -154,6 +154,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
         env = {**environment(home), **peers}
+        # The runs are killed in mid-dial, and a number with an open attempt is not dialed again: one for each.
+        numbers = (f"+1202555{number:04}" for number in range(100, 10_000))
         for provider, script in SCRIPTS.items():
             (home / f"{provider}_call.py").write_text(script, encoding="utf-8")
             commands = {
@@ -161,7 +163,7 @@ def main() -> int:
                 "uvcall": [
                     installed.uvcall,
                     "dial",
-                    TO,
+                    "",
                     "--provider",
                     provider,
                     "--from",
@@ -172,6 +174,7 @@ def main() -> int:
             }
             taken: dict[str, list[float]] = {name: [] for name in commands}
             for number in range(given.rounds + 1):
+                commands["uvcall"][2] = next(numbers)
                 for name, command in commands.items():
                     took = first_byte(command, env, carrier, home)
                     if number:  # the first one wrote bytecode and filled the disk's cache

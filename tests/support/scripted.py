@@ -59,7 +59,7 @@ class Peers:
     def load(self):
         self.log.append("load")
 
-    def create_call(self, create, *, rings):
+    def create_call(self, create, *, rings, sent):
         self.log.append("create")
         return play(self.creates)
 

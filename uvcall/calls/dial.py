@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import Protocol, TypeVar
 
 from uvcall.calls.attempt import Attempt, DialOrder
@@ -157,8 +158,9 @@ class _Steps:
         if rings:
             self.scribe.leg_intent(attempt)
             attempt.fate = "unknown"
-        asking = self.desk.start(lambda: self.agents.create_call(self.order.create, rings=rings))
-        opening = self.desk.start(self.line.open) if self.line is not None else None
+        sent = Event()
+        asking = self.desk.start(lambda: self._ask_ultravox(sent))
+        opening = self.desk.start(lambda: self._open(sent))
         try:
             attempt.created = self._created(asking, rings=rings)
         except FateUnknown as error:
@@ -172,9 +174,20 @@ class _Steps:
         if rings:
             attempt.fate = "yes"
             self.scribe.placed(attempt)
-        if opening is not None:
-            self.desk.wait(opening, self.timing.create_s)
+        self.desk.wait(opening, self.timing.create_s)
         self.watch(Progress(Moment.CREATED, attempt.created.call_id))
+
+    def _ask_ultravox(self, sent: Event) -> CreatedCall:
+        try:
+            return self.agents.create_call(self.order.create, rings=self.order.via == "ultravox", sent=sent.set)
+        finally:
+            sent.set()
+
+    def _open(self, sent: Event) -> None:
+        """Import the carrier's SDK while Ultravox thinks: before the request has left, it would only delay it."""
+        if self.line is not None:
+            sent.wait(self.timing.create_s)
+            self.line.open()
 
     def _created(self, asking: Job[CreatedCall], *, rings: bool) -> CreatedCall:
         """Wait for the call; an Ultravox call that rings nobody may be asked for again, twice."""
@@ -191,7 +204,7 @@ class _Steps:
                     raise late from None
             except Temporary as error:
                 self._pause(error, tries, started)
-            asking = self.desk.start(lambda: self.agents.create_call(self.order.create, rings=rings))
+            asking = self.desk.start(lambda: self._ask_ultravox(Event()))
         raise AssertionError("three tries end in a call or an error")
 
     def _find_created(self, error: FateUnknown) -> CreatedCall:

@@ -19,8 +19,8 @@ class Agents(Protocol):
     def load(self) -> None:
         """Import what the client needs. Slow."""
 
-    def create_call(self, create: CreateCall, *, rings: bool) -> CreatedCall:
-        """Create the call; `rings` says that Ultravox itself will dial."""
+    def create_call(self, create: CreateCall, *, rings: bool, sent: Callable[[], None] | None) -> CreatedCall:
+        """Create the call; `rings` says that Ultravox itself will dial; `sent` is called when the request has left."""
 
     def get_call(self, call_id: str) -> UltravoxCall:
         """Ask where the call is."""

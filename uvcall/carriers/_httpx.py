@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from uvcall.carriers._errors import LIMIT, AnswerLost
 from uvcall.core.secret import LOOPBACK_HOSTS
-from uvcall.imports import load_httpx
+from uvcall.imports import load_httpx, tls_context
 
 CONNECT_S = 5.0
 
@@ -53,6 +53,7 @@ def client(base_url: str, timeout_s: float) -> tuple[Any, Sending]:
 
     made = httpx.Client(
         base_url=base_url,
+        verify=tls_context(needed=base_url.startswith("https:")),
         timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
         headers={"accept-encoding": "identity"},
         follow_redirects=False,
