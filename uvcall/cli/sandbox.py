@@ -10,6 +10,8 @@ import typer
 
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
+from uvcall.core.carrier import Provider
+from uvcall.sandbox.ring_call import CALLER, Caller, Signature
 
 app = typer.Typer(
     name="sandbox",
@@ -52,6 +54,88 @@ def serve(
 
     run(sandbox_options(SimpleNamespace(**given)), out.json)
     return 0
+
+
+@app.command("ring")
+def ring(
+    ctx: typer.Context,
+    provider: Annotated[Provider, typer.Option("--provider", help="Carrier whose number is rung.")],
+    to: Annotated[str, typer.Option("--to", metavar="URL", help="The webhook, on this machine.")],
+    from_: Annotated[str, typer.Option("--from", metavar="NUMBER", help="Who rings: E.164, or anonymous.")] = CALLER,
+    called: Annotated[
+        str, typer.Option("--called", metavar="NUMBER", help="Which number is rung (the sandbox's own).")
+    ] = "",
+    signature: Annotated[Signature, typer.Option("--signature", help="How the webhook is signed.")] = Signature.GOOD,
+    duplicate: Annotated[
+        int, typer.Option("--duplicate", metavar="N", help="Send N copies of it: half beside it, half late.")
+    ] = 0,
+    fallback_url: Annotated[
+        str, typer.Option("--fallback-url", metavar="URL", help="Whom to ask when the webhook fails.")
+    ] = "",
+    status_url: Annotated[str, typer.Option("--status-url", metavar="URL", help="Where to send word of the end.")] = "",
+    public_url: Annotated[
+        str,
+        typer.Option("--public-url", metavar="URL", help="Base of the address that is signed, if not that of --to."),
+    ] = "",
+    key_env: Annotated[
+        str | None,
+        typer.Option("--key-env", metavar="NAME", help="Environment variable with the key that signs (the sandbox's)."),
+    ] = None,
+    call_control: Annotated[
+        bool, typer.Option("--call-control", help="Telnyx: a Call Control event, commands taken on --port.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="With --call-control: where Telnyx's API listens.")
+    ] = 8123,
+    hang_up_after: Annotated[
+        float | None, typer.Option("--hang-up-after", metavar="SECONDS", help="The caller hangs up, answered or not.")
+    ] = None,
+    scenario: Annotated[
+        str, typer.Option("--scenario", metavar="NAME", help="The caller: answer (talks), mute, hangup-early.")
+    ] = "answer",
+    callee_audio: Annotated[
+        str | None, typer.Option("--callee-audio", metavar="FILE.wav", help="What the caller says.")
+    ] = None,
+    speed: Annotated[float, typer.Option("--speed", metavar="N", help="So many times faster than life.")] = 1.0,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+) -> int:
+    """Ring a webhook as a carrier does, follow what it answers, and exit with what came of the call."""
+    context: Context = ctx.obj
+    out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
+    from uvcall.cli import ring as told
+    from uvcall.cli.sandbox_options import sandbox_options
+    from uvcall.sandbox.ring import ring as run
+
+    world = {"scenario": None, "speed": speed, "faults": "off", "seed": None, "agent_script": None}
+    options = sandbox_options(SimpleNamespace(**world, callee_audio=callee_audio, port=port))
+    caller = Caller(
+        provider=provider,
+        to=to,
+        from_=from_,
+        called=called,
+        signature=signature,
+        duplicates=duplicate,
+        scenario=scenario,
+        fallback_url=fallback_url,
+        status_url=status_url,
+        hang_up_after_s=hang_up_after,
+        call_control=call_control,
+    )
+    key = told.signing_key(context.env, key_env)
+    out.secrets = (key,) if key else ()
+    rung = run(options, caller, key=key, public_base=public_url, listener=told.telling(out.say))
+    record = told.record(rung)
+    for words in told.warnings(rung, forged="" if signature is Signature.GOOD else signature.value):
+        out.warn(words)
+    if record.error is not None:
+        out.error(record.error.message, record.error.hint)
+    if as_json:
+        out.json(told.as_object(rung, record))
+    else:
+        out.result(told.line(record))
+    return record.exit_code
 
 
 @app.command("env")

@@ -8,7 +8,7 @@ import random
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Self
 
 from aiohttp import web
@@ -51,10 +51,9 @@ def new_world(options: Options) -> World:
     return World(options=options, pace=pace, history=History(pace), chance=chance, seed=seed)
 
 
-def new_app(world: World, messenger: Messenger) -> web.Application:
+def new_app(world: World, exchange: Exchange) -> web.Application:
     """Return the web application with all peers in it."""
     faults = Faults(parse_faults(world.options.faults), world.seed)
-    exchange = Exchange(world, messenger, media.stream)
     world.phones = Originator(exchange)
     app = web.Application(client_max_size=MAX_BODY, middlewares=[Gate(world, faults).middleware])
     for face in (
@@ -89,10 +88,30 @@ async def _run(world: World, announce: Callable[[Mapping[str, Any]], None], stop
     Raises:
         LocalError: The port cannot be had.
     """
-    options = world.options
     messenger = Messenger(world)
+    async with listening(world, messenger):
+        try:
+            announce(ready_line(world))
+            await stop.wait()
+        finally:
+            running = list(world.tasks)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await messenger.close()
+
+
+@contextlib.asynccontextmanager
+async def listening(world: World, messenger: Messenger) -> AsyncIterator[Exchange]:
+    """Let all peers listen while the block runs; gives their phone network.
+
+    Raises:
+        LocalError: The port cannot be had.
+    """
+    options = world.options
+    exchange = Exchange(world, messenger, media.stream)
     runner = web.AppRunner(
-        new_app(world, messenger), access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S
+        new_app(world, exchange), access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S
     )
     await runner.setup()
     try:
@@ -105,14 +124,8 @@ async def _run(world: World, announce: Callable[[Mapping[str, Any]], None], stop
             ) from error
         host = f"[{options.host}]" if ":" in options.host else options.host
         world.base_url = f"http://{host}:{runner.addresses[0][1]}"
-        announce(ready_line(world))
-        await stop.wait()
+        yield exchange
     finally:
-        running = list(world.tasks)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await messenger.close()
         await runner.cleanup()
 
 

@@ -8,7 +8,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from uvcall.core.carrier import Provider
-from uvcall.core.webhook import FORM, Headers, HttpRequest
+from uvcall.core.webhook import FORM, Headers, HttpRequest, HttpResponse
 from uvcall.core.wire import wire
 from uvcall.sandbox.credentials import SIGNING_KEYS
 from uvcall.sandbox.documents import MAX_BYTES
@@ -51,24 +51,30 @@ PATIENCE: Final = {
 }
 
 
-def signed(provider: Provider, request: HttpRequest) -> HttpRequest:
-    """Return the request with the carrier's signature, made now and with the sandbox's keys."""
-    key = SIGNING_KEYS[provider.value]
+def signed(provider: Provider, request: HttpRequest, keys: Mapping[str, str] = SIGNING_KEYS) -> HttpRequest:
+    """Return the request with the carrier's signature, made now; with the sandbox's keys unless others are given."""
+    key = keys[provider.value]
     return wire(provider).sign(request, key, now=time.time(), nonce=uuid.uuid4().hex[:20])
 
 
-def handshake_headers(provider: Provider, url: str) -> dict[str, str]:
+def handshake_headers(provider: Provider, url: str, keys: Mapping[str, str] = SIGNING_KEYS) -> dict[str, str]:
     """Return the signature headers with which the carrier opens a media stream (Telnyx documents none)."""
     if provider is Provider.TELNYX:
         return {}
-    return dict(signed(provider, HttpRequest("GET", url)).headers)
+    return dict(signed(provider, HttpRequest("GET", url), keys).headers)
 
 
 class Messenger:
-    """The carriers' own HTTP client. One for a sandbox; `close` it with the loop still running."""
+    """The carriers' own HTTP client. One for a sandbox; `close` it with the loop still running.
 
-    def __init__(self, world: World) -> None:
+    `keys` sign, by the carrier's name. With a `public_base` the user's server is known to the carriers by that address,
+    and it is what they sign, while the requests go to this machine.
+    """
+
+    def __init__(self, world: World, keys: Mapping[str, str] = SIGNING_KEYS, public_base: str = "") -> None:
         self.world = world
+        self.keys = keys
+        self.public_base = public_base.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -96,7 +102,7 @@ class Messenger:
         Raises:
             FetchFailed: It cannot be reached, does not answer 2xx in time, or the document is no text of 100 KB.
         """
-        request = _form_request(url, method, fields)
+        request = form_request(url, method, fields)
         failure = ""
         for attempt, pause in enumerate((0.0, *PATIENCE[leg.provider].pauses), 1):
             await asyncio.sleep(pause)
@@ -132,7 +138,7 @@ class Messenger:
                 headers: Headers = (("Content-Type", "application/json"),)
                 request = HttpRequest("POST", url, headers, json.dumps(envelope).encode())
             else:
-                request = _form_request(url, method, fields or {})
+                request = form_request(url, method, fields or {})
             try:
                 status, _ = await self._send(leg.provider, request)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -142,26 +148,47 @@ class Messenger:
             if 200 <= status < 300 or not patience.again_on_status:
                 return
 
-    async def _send(self, provider: Provider, request: HttpRequest) -> tuple[int, bytes]:
+    def sign(self, provider: Provider, request: HttpRequest) -> HttpRequest:
+        """Return the request signed over the address by which the carrier knows the user's server."""
+        return replace(signed(provider, self.as_known(request), self.keys), url=request.url)
+
+    def as_known(self, request: HttpRequest) -> HttpRequest:
+        """Return the request with the URL by which the carrier knows the user's server."""
+        if not self.public_base:
+            return request
+        rest = urlsplit(request.url)._replace(scheme="", netloc="")
+        return replace(request, url=self.public_base + urlunsplit(rest))
+
+    async def send(self, request: HttpRequest, *, connect_s: float, total_s: float) -> HttpResponse:
+        """Send a request as it is, to this machine only, and return the answer: at most `MAX_BYTES` and one of it.
+
+        Raises:
+            aiohttp.ClientError: It cannot be delivered; TimeoutError: not in time; OSError likewise.
+        """
         if not is_loopback(request.url):
             raise aiohttp.ClientConnectionError("the sandbox contacts this machine only")
         if self._session is None:
-            self._session = aiohttp.ClientSession(trust_env=False)
-        patience = PATIENCE[provider]
-        ready = signed(provider, request)
-        parts = urlsplit(ready.url)
+            self._session = aiohttp.ClientSession(trust_env=False, connector=aiohttp.TCPConnector(limit=0))
+        parts = urlsplit(request.url)
         async with self._session.request(
-            ready.method,
+            request.method,
             URL(urlunsplit(parts._replace(fragment="")), encoded=True),
-            headers=dict(ready.headers),
-            data=ready.body or None,
+            headers=dict(request.headers),
+            data=request.body or None,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=patience.total_s, connect=patience.connect_s),
+            timeout=aiohttp.ClientTimeout(total=total_s, connect=connect_s),
         ) as response:
             body = b""
             with contextlib.suppress(aiohttp.ClientPayloadError):
-                body = await response.content.read(MAX_BYTES + 1)
-            return response.status, body
+                while len(body) <= MAX_BYTES and (more := await response.content.read(MAX_BYTES + 1 - len(body))):
+                    body += more
+            return HttpResponse(response.status, tuple(response.headers.items()), body)
+
+    async def _send(self, provider: Provider, request: HttpRequest) -> tuple[int, bytes]:
+        patience = PATIENCE[provider]
+        ready = self.sign(provider, request)
+        answer = await self.send(ready, connect_s=patience.connect_s, total_s=patience.total_s)
+        return answer.status, answer.body
 
     def _note(self, leg: Leg, event: str, url: str, attempt: int, status: int | None, failure: str) -> None:
         shown = urlunsplit(urlsplit(url)._replace(query="", fragment=""))
@@ -177,7 +204,7 @@ class Messenger:
         )
 
 
-def _form_request(url: str, method: str, fields: Mapping[str, str]) -> HttpRequest:
+def form_request(url: str, method: str, fields: Mapping[str, str]) -> HttpRequest:
     """Return the request with the fields where the method puts them: in the query or in a form."""
     if method == "GET":
         parts = urlsplit(url)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -15,7 +14,7 @@ from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause
 from uvcall.sandbox import answers, documents
 from uvcall.sandbox.callbacks import FetchFailed, Messenger, handshake_headers
-from uvcall.sandbox.orders import Detection, Order, Run, Script
+from uvcall.sandbox.orders import Detection, Order, Run, Script, child_ids, new_leg_id
 from uvcall.sandbox.rest import is_loopback
 from uvcall.sandbox.scenarios import SCENARIOS, scenario_for
 from uvcall.sandbox.world import Leg, StreamEnd, StreamSpec, World
@@ -54,19 +53,6 @@ def notices(provider: Provider) -> Notices:
 Player = Callable[[World, Leg, StreamSpec], Awaitable[StreamEnd]]
 
 
-def _telnyx_id() -> str:
-    return (
-        "v3:" + base64.urlsafe_b64encode(uuid.uuid4().bytes + uuid.uuid4().bytes + uuid.uuid4().bytes[:8]).decode()[:54]
-    )
-
-
-_NEW_ID: Final[Mapping[Provider, Callable[[], str]]] = {
-    Provider.TELNYX: _telnyx_id,
-    Provider.TWILIO: lambda: f"CA{uuid.uuid4().hex}",
-    Provider.PLIVO: lambda: str(uuid.uuid4()),
-}
-
-
 class Exchange:
     """All carriers' phone network. `player` runs a media stream: `sandbox.media.stream`."""
 
@@ -100,14 +86,24 @@ class Exchange:
 
     def place(self, order: Order) -> Leg:
         """Begin a leg's life."""
-        scenario = scenario_for(self.world.options.scenario, order.to)
+        leg, run = self._enter(order, "outbound", scenario_for(self.world.options.scenario, order.to).name)
+        self.world.spawn(self._life(leg, run), f"leg {leg.id}")
+        return leg
+
+    def receive(self, order: Order, scenario: str) -> tuple[Leg, Run]:
+        """Let somebody ring a number of the account. Whoever lets them goes on with the call: `talk`, or `end`."""
+        leg, run = self._enter(order, "inbound", scenario)
+        leg.ringing_at = leg.created_at
+        return leg, run
+
+    def _enter(self, order: Order, direction: str, scenario: str) -> tuple[Leg, Run]:
         leg = Leg(
             provider=order.provider,
-            id=_NEW_ID[order.provider](),
+            id=new_leg_id(order.provider),
             from_=order.from_,
             to=order.to,
-            direction="outbound",
-            scenario=scenario.name,
+            direction=direction,
+            scenario=scenario,
             created_at=self.world.pace.now(),
             ids=dict(order.ids),
             options=order.options,
@@ -115,10 +111,10 @@ class Exchange:
         run = Run(order)
         self.world.legs[leg.id] = leg
         self.runs[leg.id] = run
+        kind = "call.placed" if direction == "outbound" else "call.incoming"
         ends = {"to": leg.to, "from": leg.from_}
-        self._note(leg, "call.placed", **ends, scenario=leg.scenario, carrier_ids=dict(leg.ids))
-        self.world.spawn(self._life(leg, run), f"leg {leg.id}")
-        return leg
+        self._note(leg, kind, **ends, scenario=leg.scenario, carrier_ids=dict(leg.ids))
+        return leg, run
 
     def end(self, leg: Leg, cause: Cause, source: str) -> None:
         """End a leg, whoever wants it: the first cause stands, later ones are nothing.
@@ -130,6 +126,8 @@ class Exchange:
         """
         if leg.ended_at is not None:
             return
+        if leg.direction == "inbound" and source == "callee":
+            source = "caller"  # the person at the phone is the one who rang
         leg.ended_at = self.world.pace.now()
         leg.cause = cause
         leg.end_source = source
@@ -179,16 +177,17 @@ class Exchange:
         elif scenario.cause is not None:
             self.end(leg, scenario.cause, "carrier" if scenario.cause is Cause.FAILED else "callee")
         else:
-            await self._talk(leg, run)
+            await self.talk(leg, run)
 
-    async def _talk(self, leg: Leg, run: Run) -> None:
+    async def talk(self, leg: Leg, run: Run) -> None:
+        """Answer a leg and do what its order says for then, until the leg is over."""
         scenario, order = SCENARIOS[leg.scenario], run.order
         leg.answered_at = self.world.pace.now()
         self._note(leg, "call.answered")
         self._tell(leg, "answered")
-        timers = [self._end_later(leg, order.time_limit_s, Cause.TIME_LIMIT, "carrier")]
+        timers = [self.end_later(leg, order.time_limit_s, Cause.TIME_LIMIT, "carrier")]
         if scenario.hang_up_after_s is not None:
-            timers.append(self._end_later(leg, scenario.hang_up_after_s, Cause.NORMAL, "callee"))
+            timers.append(self.end_later(leg, scenario.hang_up_after_s, Cause.NORMAL, "callee"))
         if order.detection is not None and not order.detection.waits:
             timers.append(self.world.spawn(self._detect(leg, order.detection), "machine detection"))
         try:
@@ -200,7 +199,9 @@ class Exchange:
             for timer in timers:
                 timer.cancel()
 
-    def _end_later(self, leg: Leg, seconds: float, cause: Cause, source: str) -> asyncio.Task[Any]:
+    def end_later(self, leg: Leg, seconds: float, cause: Cause, source: str) -> asyncio.Task[Any]:
+        """End a leg after so many seconds, unless it is over by then or the task is cancelled."""
+
         async def wait() -> None:
             if not await self._over_within(leg, seconds):
                 self.end(leg, cause, source)
@@ -237,7 +238,7 @@ class Exchange:
             for _ in range(MAX_DOCUMENTS):
                 if document is None:
                     document = await self._fetch(leg, run, script_url, method)
-                step = await self._perform(leg, documents.read(leg.provider, document))
+                step = await self.perform(leg, documents.read(leg.provider, document))
                 if step is None:
                     self.end(leg, Cause.NORMAL, "carrier")
                     return
@@ -262,7 +263,7 @@ class Exchange:
             code = "7011" if leg.provider is Provider.PLIVO else "11200"
             raise answers.DocumentRefused(code, f"no document could be had: {failed}") from failed
 
-    async def _perform(self, leg: Leg, answer: answers.Answer) -> answers.Redirect | None:
+    async def perform(self, leg: Leg, answer: answers.Answer) -> answers.Redirect | None:
         """Do what a document says until it redirects, ends, or the call does."""
         self._note(leg, "document", verbs=list(answer.verbs), warnings=list(answer.warnings))
         for step in answer.steps:
@@ -272,21 +273,23 @@ class Exchange:
                 case answers.Redirect():
                     return step
                 case answers.HangUp(reason):
-                    turned_away = leg.direction == "inbound" and reason
+                    # Both words are for a call that nobody has answered yet; later they are a plain goodbye.
+                    turned_away = leg.direction == "inbound" and leg.answered_at is None and reason
                     cause = {"busy": Cause.BUSY, "rejected": Cause.REJECTED}[reason] if turned_away else Cause.NORMAL
                     self.runs[leg.id].fault = "hangup"
                     self.end(leg, cause, "carrier")
                 case answers.Pause(seconds):
                     await self._over_within(leg, seconds)
                 case answers.Dial():
-                    await self._forward(leg, step)
+                    await self.forward(leg, step)
                 case answers.Stream(holds=True):
                     await self.stream(leg, step)
                 case answers.Stream():
                     self.world.spawn(self.stream(leg, step), f"stream beside {leg.id}")
         return None
 
-    async def _forward(self, leg: Leg, dial: answers.Dial) -> None:
+    async def forward(self, leg: Leg, dial: answers.Dial) -> None:
+        """Ring another number and keep the two together until one of them is over."""
         order = replace(
             self.runs[leg.id].order,
             to=dial.number,
@@ -294,7 +297,7 @@ class Exchange:
             ring_timeout_s=dial.timeout_s,
             script=None,
             detection=None,
-            ids={"parent": leg.id},
+            ids=child_ids(leg.id, leg.ids),
             options=NOTHING,
             patience_s=GOODBYE_S,
         )
@@ -322,7 +325,10 @@ class Exchange:
             spec = replace(
                 step.spec,
                 stream_id=stream_id,
-                headers={**handshake_headers(leg.provider, step.spec.url), **step.spec.headers},
+                headers={
+                    **handshake_headers(leg.provider, step.spec.url, self.messenger.keys),
+                    **step.spec.headers,
+                },
                 opened=lambda: self._tell(leg, "stream_started", **details),
             )
             ended = await self.player(self.world, leg, spec)

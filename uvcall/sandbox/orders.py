@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from uvcall.core import NOTHING
 from uvcall.core.carrier import Provider
 from uvcall.sandbox.world import StreamSpec
+
+
+def _telnyx_id() -> str:
+    return (
+        "v3:" + base64.urlsafe_b64encode(uuid.uuid4().bytes + uuid.uuid4().bytes + uuid.uuid4().bytes[:8]).decode()[:54]
+    )
+
+
+_NEW_ID: Final[Mapping[Provider, Callable[[], str]]] = {
+    Provider.TELNYX: _telnyx_id,
+    Provider.TWILIO: lambda: f"CA{uuid.uuid4().hex}",
+    Provider.PLIVO: lambda: str(uuid.uuid4()),
+}
+
+
+def new_leg_id(provider: Provider) -> str:
+    """Return the id of a new leg, in the carrier's form."""
+    return _NEW_ID[provider]()
+
+
+def child_ids(parent: str, ids: Mapping[str, str]) -> dict[str, str]:
+    """Return the further ids of a leg that another one dials: of the same session, with names of its own."""
+    own = {name: str(uuid.uuid4()) for name in ("call_leg_id", "request_uuid") if name in ids}
+    return {**ids, **own, "parent": parent}
 
 
 @dataclass(frozen=True, slots=True)

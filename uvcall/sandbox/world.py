@@ -45,15 +45,20 @@ class History:
 
     pace: Pace
     events: list[dict[str, Any]] = field(default_factory=list)
+    listener: Callable[[dict[str, Any]], None] | None = None  #: told of each event as it happens
 
     def record(self, peer: str, kind: str, **details: Any) -> None:
         """Note that `peer` (`ultravox`, `telnyx`, `twilio`, `plivo`, `callee`) saw `kind`.
 
-        Kinds: `request`, `call.placed`, `call.ringing`, `call.answered`, `call.ended`, `webhook`, `media.started`,
-        `media.stopped`, `call.created`, `call.joined`, `document` (an answer document: its verbs, or what is wrong
-        with it), `fault`. Credentials and join URLs stay out.
+        Kinds: `request`, `call.placed`, `call.incoming` (somebody rings a number of the account), `call.ringing`,
+        `call.answered`, `call.ended`, `webhook`, `media.started`, `media.stopped`, `call.created`, `call.joined`,
+        `document` (an answer document: its verbs, or what is wrong with it), `command` (for an incoming call),
+        `fault`. Credentials and join URLs stay out.
         """
-        self.events.append({"at": self.pace.now().isoformat(), "peer": peer, "type": kind, **details})
+        event = {"at": self.pace.now().isoformat(), "peer": peer, "type": kind, **details}
+        self.events.append(event)
+        if self.listener is not None:
+            self.listener(event)
 
 
 @dataclass(slots=True)

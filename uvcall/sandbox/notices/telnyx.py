@@ -61,9 +61,17 @@ def tell(network: Exchange, leg: Leg, what: str, details: Mapping[str, Any]) -> 
     """Record the event, and send it where the call asked for it. Shape: `exchange.Notices`."""
     if leg.ids.get("product") == "texml":
         _call_back(network, leg, what)
+    data = event_data(network, leg, what, details)
+    if data is not None:
+        name = data["event_type"]
+        network.messenger.tell(leg, name, str(leg.options.get("webhook_url") or ""), data=data)
+
+
+def event_data(network: Exchange, leg: Leg, what: str, details: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the event's `data`, remembered for `GET /call_events`; None for what is no event at Telnyx."""
     event = _event(network, leg, what, details)
     if event is None:
-        return
+        return None
     data = {
         "record_type": "event",
         "event_type": event[0],
@@ -72,7 +80,7 @@ def tell(network: Exchange, leg: Leg, what: str, details: Mapping[str, Any]) -> 
         "payload": _common(leg) | event[1],
     }
     remember(leg, event[0], "webhook", data)
-    network.messenger.tell(leg, event[0], str(leg.options.get("webhook_url") or ""), data=data)
+    return data
 
 
 def remember(leg: Leg, name: str, kind: str, raw: Mapping[str, Any]) -> None:
@@ -133,6 +141,8 @@ def _event(network: Exchange, leg: Leg, what: str, details: Mapping[str, Any]) -
                 "stream_params": {"stream_url": _shown(details), "track": _track(details)},
                 "stream_type": "websocket",
             }
+        case "speak_started" | "speak_ended":
+            return f"call.speak.{what.removeprefix('speak_')}", ends
         case "ended":
             how = ending(leg)
             return "call.hangup", ends | {

@@ -35,6 +35,8 @@ def status(leg: Leg) -> str:
         return "in-progress" if leg.answered_at else "ringing" if leg.ringing_at else "queued"
     if leg.answered_at:
         return "completed"
+    if leg.direction == "inbound" and leg.cause is Cause.REJECTED:
+        return "no-answer"  # https://www.twilio.com/docs/voice/twiml/reject
     return UNANSWERED.get(leg.cause or Cause.FAILED, ("failed", 500))[0]
 
 

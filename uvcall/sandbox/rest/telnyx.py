@@ -1,4 +1,4 @@
-"""Telnyx's Call Control as its SDK sees it: dial, look, hang up, answer, reject.
+"""Telnyx's Call Control as its SDK sees it: dial, look, hang up; what is for incoming calls stands beside.
 
 https://developers.telnyx.com/api-reference/call-commands/dial · error codes:
 https://developers.telnyx.com/development/api-fundamentals/api-errors
@@ -20,37 +20,16 @@ from aiohttp import web
 from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause
 from uvcall.sandbox import credentials
-from uvcall.sandbox.documents import TELNYX_RATES, stream_url_problem, telnyx_stream
 from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.notices.telnyx import remember
 from uvcall.sandbox.orders import Detection, Order
-from uvcall.sandbox.rest import E164, LostReply, Refusal, common_error, is_web_url, iso, json_object, telnyx_error
-from uvcall.sandbox.world import Leg, StreamSpec
+from uvcall.sandbox.rest import LostReply, common_error, is_web_url, iso, json_object, telnyx_error
+from uvcall.sandbox.rest.telnyx_fields import bad, check_choices, number_of, stream_of
+from uvcall.sandbox.rest.telnyx_incoming import COMMAND_S, Incoming
+from uvcall.sandbox.world import Leg
 
-COMMAND_S: Final = 60  #: a command_id is remembered so long (real seconds)
 KEPT_S: Final = 600  #: an ended call can be looked up so long (of the world's life)
 _CONTROL_ID: Final = re.compile(r"v[0-9]:[A-Za-z0-9_-]{10,100}", re.ASCII)
-
-#: Parameters with a fixed choice of values. Source: Telnyx's OpenAPI document, schema `CallRequest`.
-_CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
-    "stream_track": ("inbound_track", "outbound_track", "both_tracks"),
-    "stream_codec": ("PCMU", "PCMA", "G722", "OPUS", "AMR-WB", "L16", "default"),
-    "stream_bidirectional_mode": ("mp3", "rtp"),
-    "stream_bidirectional_codec": ("PCMU", "PCMA", "G722", "OPUS", "AMR-WB", "L16"),
-    "stream_bidirectional_sampling_rate": (8000, 16000, 22050, 24000, 48000),
-    "stream_bidirectional_target_legs": ("both", "self", "opposite"),
-    "answering_machine_detection": (
-        "premium",
-        "premium_ios_call_screening_detection",
-        "detect",
-        "detect_beep",
-        "detect_words",
-        "greeting_end",
-        "disabled",
-    ),
-    "webhook_url_method": ("POST", "GET"),
-    "record": ("record-from-answer",),
-}
 
 
 def authorise(request: web.Request) -> None:
@@ -64,25 +43,6 @@ def authorise(request: web.Request) -> None:
         raise common_error("telnyx", 404)
     if given != f"Bearer {credentials.TELNYX_API_KEY}":
         raise telnyx_error(401, "10009", "Authentication failed", "Could not understand the provided credentials.", "/")
-
-
-def bad(code: str, title: str, detail: str, name: str) -> Refusal:
-    """Build the 422 for one parameter."""
-    return telnyx_error(422, code, title, detail, f"/{name}")
-
-
-def number_of(fields: Mapping[str, Any], name: str) -> str:
-    """Return a parameter that must be an E.164 number.
-
-    Raises:
-        Refusal: It is missing or not that.
-    """
-    value = fields.get(name)
-    if value is None or value == "":
-        raise bad("10004", "Missing required parameter", f"The '{name}' parameter is required.", name)
-    if not isinstance(value, str) or not E164.fullmatch(value):
-        raise bad("10016", "Phone number must be in +E164 format", f"The '{name}' parameter is not +E164.", name)
-    return value
 
 
 def owned(number: str, name: str = "from") -> str:
@@ -119,9 +79,7 @@ def dial_order(fields: Mapping[str, Any]) -> Order:
     if connection != credentials.TELNYX_CONNECTION_ID:
         raise bad("85004", "Invalid connection", "The connection_id is no Call Control App of yours.", "connection_id")
     owned(from_)
-    for name, allowed in _CHOICES.items():
-        if fields.get(name) is not None and fields[name] not in allowed:
-            raise bad("10015", "Bad Request", f"{name} must be one of {', '.join(map(str, allowed))}.", name)
+    check_choices(fields)
     state = fields.get("client_state")
     if state is not None and not _is_base64(state):
         raise bad("90017", "Invalid client state", "client_state must be a base64 string.", "client_state")
@@ -159,34 +117,6 @@ def _is_base64(value: Any) -> bool:
     return True
 
 
-def stream_of(fields: Mapping[str, Any]) -> StreamSpec | None:
-    """Return the media stream that the parameters ask for, or None.
-
-    Raises:
-        Refusal: Telnyx would refuse it, or it has a codec that the sandbox does not speak.
-    """
-    url = fields.get("stream_url")
-    if not url:
-        return None
-    problem = stream_url_problem(str(url))
-    if problem:
-        raise bad("90045", "Invalid stream URL", f"{problem}.", "stream_url")
-    codec = fields.get("stream_codec") or "default"
-    back = fields.get("stream_bidirectional_codec") or "PCMU"
-    for name, value in (("stream_codec", codec), ("stream_bidirectional_codec", back)):
-        if value not in TELNYX_RATES:
-            raise bad("10015", "Bad Request", f"The sandbox does not speak {value}.", name)
-    return telnyx_stream(
-        str(url),
-        track=fields.get("stream_track") or "inbound_track",
-        codec=codec,
-        mode=fields.get("stream_bidirectional_mode") or "mp3",
-        back_codec=back,
-        back_rate=fields.get("stream_bidirectional_sampling_rate") or 8000,
-        parameters={},
-    )
-
-
 def call_view(leg: Leg) -> dict[str, Any]:
     """Return the call as `GET /calls/{id}` shows it. A dial that has not begun to ring is not alive."""
     ended = leg.ended_at
@@ -214,6 +144,7 @@ class CallControl:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.world = exchange.world
+        self.incoming = Incoming(exchange)
         self._commands: dict[str, tuple[float, Leg]] = {}
         self.world.on_reset.append(self._commands.clear)
 
@@ -268,10 +199,10 @@ class CallControl:
         return web.json_response({"data": call_view(self.leg(request))})
 
     async def act(self, request: web.Request) -> web.Response:
-        """Do a command: `POST /v2/calls/{id}/actions/{hangup,answer,reject}`."""
+        """Do a command: `POST /v2/calls/{id}/actions/{hangup,answer,reject,streaming_start,speak,transfer}`."""
         authorise(request)
         action = request.match_info["action"]
-        if action not in {"hangup", "answer", "reject"}:
+        if action != "hangup" and action not in self.incoming.commands:
             raise common_error("telnyx", 404)
         leg = self.leg(request)
         fields = await json_object(request)
@@ -285,4 +216,6 @@ class CallControl:
             self.exchange.end(leg, Cause.NORMAL if leg.answered_at else Cause.CANCELED, "api")
         elif leg.direction == "outbound":
             raise telnyx_error(422, "90053", "Invalid call direction", "The command is for incoming calls.")
+        else:
+            self.incoming.do(leg, action, fields)
         return web.json_response({"data": {"result": "ok"}})

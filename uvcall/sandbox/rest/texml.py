@@ -29,7 +29,8 @@ from uvcall.sandbox.rest import (
     rfc2822,
     telnyx_error,
 )
-from uvcall.sandbox.rest.telnyx import authorise, bad, new_ids, number_of, owned
+from uvcall.sandbox.rest.telnyx import authorise, new_ids, owned
+from uvcall.sandbox.rest.telnyx_fields import bad, number_of
 from uvcall.sandbox.world import Leg
 
 _PATH: Final = "/v2/texml/Accounts/{account}/Calls"

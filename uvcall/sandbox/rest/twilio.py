@@ -160,7 +160,11 @@ def call_view(exchange: Exchange, leg: Leg) -> dict[str, Any]:
         "duration": str(seconds(leg)) if ended else None,
         "price": None,
         "price_unit": "USD",
-        "direction": "outbound-dial" if leg.ids.get("parent") else "outbound-api",
+        "direction": "inbound"
+        if leg.direction == "inbound"
+        else "outbound-dial"
+        if leg.ids.get("parent")
+        else "outbound-api",
         "answered_by": answered_by(leg),
         "api_version": "2010-04-01",
         "forwarded_from": None,
