@@ -23,6 +23,8 @@ COMMANDS: Final = {
         "render_xml",
         "Print the carrier's XML for a join URL.",
     ),
+    "calls": ("uvcall.cli.calls", "app", "Show attempts to call somebody, as the journal remembers them."),
+    "reconcile": ("uvcall.cli.reconcile", "reconcile", "Settle attempts whose fate is unknown; never dials."),
     "config": ("uvcall.cli.config", "app", "Keep settings: keys, numbers, habits; profiles."),
     "sandbox": ("uvcall.cli.sandbox", "app", "Simulate the vendors on this machine."),
 }
