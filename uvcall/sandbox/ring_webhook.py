@@ -249,6 +249,10 @@ class Visitor:
             knock.failure = "connection timeout"
         except TimeoutError:
             knock.failure = "timeout"
+        except aiohttp.ClientConnectorError:
+            knock.failure = "unreachable"
+        except aiohttp.ServerDisconnectedError:
+            knock.failure = "disconnected"
         except (aiohttp.ClientError, OSError) as error:
             knock.failure = type(error).__name__
         knock.seconds = round(time.monotonic() - began, 4)
