@@ -598,8 +598,23 @@ def test_a_cause_that_is_told_late_is_waited_for(begin, settle, peers):
 def test_a_cause_that_is_never_told(begin, settle, peers):
     entry = begin(State.PLACED)
     peers.statuses = deque([LegStatus(LegState.ENDED, Cause.UNKNOWN)])
-    assert settle(entry).entry.outcome is Outcome.FAILED
+    assert settle(entry).entry.outcome is Outcome.UNOBSERVED
     assert peers.log.count("status CA1 []") == 4
+
+
+def test_a_cause_that_is_never_told_of_a_call_with_an_agent(begin, settle, peers):
+    entry = begin(State.PLACED)
+    peers.statuses, peers.calls = deque([LegStatus(LegState.ENDED, Cause.UNKNOWN)]), deque([LEFT])
+    assert settle(entry).entry.outcome is Outcome.COMPLETED
+
+
+def test_all_are_settled_one_by_one(begin, peers, journal):
+    entries = [begin(State.INTENT, to=f"+1202555010{digit}") for digit in range(3)]
+    told = []
+    reconciler = Reconciler(journal, Vendors(lambda _: peers, lambda: peers), Desk(), lambda: NOWS[Age.YOUNG])
+    assert reconciler.settle_all(entries, told.append) == told
+    assert [settled.entry.to for settled in told] == [entry.to for entry in entries]
+    assert journal.open_entries() == []
 
 
 def test_an_agent_whose_leg_is_gone_is_ended(begin, settle, peers):

@@ -108,8 +108,10 @@ def result_of(seen: Seen) -> Facts:
     """Return how a leg that is over has ended, as the journal is told."""
     if seen.several:
         outcome, why = Outcome.UNOBSERVED, f"one of {len(seen.several)} calls: {', '.join(seen.several)}"
-    else:
+    elif seen.told() or joined(seen.call):
         outcome, why = decide(seen.leg, seen.call)
+    else:
+        outcome, why = Outcome.UNOBSERVED, "over, and the carrier does not say why"
     leg, call = seen.leg, seen.call
     answered_at = (leg.answered_at if leg else None) or (call.joined_at if call else None)
     ended_at = (leg.ended_at if leg else None) or (call.ended_at if call else None)

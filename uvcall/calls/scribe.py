@@ -128,7 +128,8 @@ class Scribe:
             "cost": record.cost,
             "error": record.error,
             "ultravox_call_id": record.ultravox_call_id,
-            "carrier_call_id": record.carrier_call_id,
+            # The order's own id stays the leg's name, also where the carrier's console shows another: that is in `ids`.
+            "carrier_call_id": attempt.placed.carrier_call_id if attempt.placed else None,
             "carrier_ids": record.carrier_ids,
         }
         if record.placed == "yes" and (record.outcome in _LEFT or record.end_reason == "left"):
