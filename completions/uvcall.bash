@@ -5,9 +5,9 @@
 _uvcall_slot() {
   how=free words=
   case "$1 $2" in
-    ' --profile' | 'dial --from' | 'dial --agent' | 'dial --var' | 'dial --voice' | 'dial --model' | 'dial --language' | 'dial --temperature' | 'dial --tool' | 'dial --metadata' | 'dial --throttle' | 'dial --prior-call' | 'dial --greeting' | 'dial --greeting-delay' | 'dial --ring-timeout' | 'dial --max-duration' | 'dial --carrier-option' | 'dial --answer-url' | 'dial --answer-port' | 'dial --answer-host' | 'dial --timeout' | 'dial --settle' | 'dial --ok-codes' | 'dial --speed' | 'dial --seed' | 'dial 0' | 'render-xml --join-url' | 'render-xml --option' | 'render-xml --forward-to' | 'render-xml --say' | 'render-xml --agent' | 'render-xml --var' | 'render-xml --voice' | 'render-xml --model' | 'render-xml --language' | 'render-xml --temperature' | 'render-xml --tool' | 'render-xml --metadata' | 'render-xml --throttle' | 'render-xml --prior-call' | 'render-xml --greeting' | 'render-xml --max-duration' | 'config set 1' | 'sandbox serve --port' | 'sandbox serve --speed' | 'sandbox serve --seed' | 'sandbox env --port') : ;;
-    ' --config' | 'dial --callee-audio' | 'dial --agent-script' | 'render-xml --output' | 'render-xml -o' | 'sandbox serve --callee-audio' | 'sandbox serve --agent-script') how=file ;;
-    'dial --provider' | 'render-xml --provider' | 'config init --provider' | 'config check --provider') how=words words='telnyx twilio plivo' ;;
+    ' --profile' | 'dial --from' | 'dial --agent' | 'dial --var' | 'dial --voice' | 'dial --model' | 'dial --language' | 'dial --temperature' | 'dial --tool' | 'dial --metadata' | 'dial --throttle' | 'dial --prior-call' | 'dial --greeting' | 'dial --greeting-delay' | 'dial --ring-timeout' | 'dial --max-duration' | 'dial --carrier-option' | 'dial --answer-url' | 'dial --answer-port' | 'dial --answer-host' | 'dial --timeout' | 'dial --settle' | 'dial --idempotency-key' | 'dial --ok-codes' | 'dial --speed' | 'dial --seed' | 'dial 0' | 'render-xml --join-url' | 'render-xml --option' | 'render-xml --forward-to' | 'render-xml --say' | 'render-xml --agent' | 'render-xml --var' | 'render-xml --voice' | 'render-xml --model' | 'render-xml --language' | 'render-xml --temperature' | 'render-xml --tool' | 'render-xml --metadata' | 'render-xml --throttle' | 'render-xml --prior-call' | 'render-xml --greeting' | 'render-xml --max-duration' | 'reconcile --assume-not-placed' | 'reconcile 0' | 'calls list --to' | 'calls list --since' | 'calls list --until' | 'calls list --limit' | 'calls show 0' | 'config set 1' | 'sandbox serve --port' | 'sandbox serve --speed' | 'sandbox serve --seed' | 'sandbox ring --to' | 'sandbox ring --from' | 'sandbox ring --called' | 'sandbox ring --duplicate' | 'sandbox ring --fallback-url' | 'sandbox ring --status-url' | 'sandbox ring --public-url' | 'sandbox ring --key-env' | 'sandbox ring --port' | 'sandbox ring --hang-up-after' | 'sandbox ring --speed' | 'sandbox env --port') : ;;
+    ' --config' | 'dial --callee-audio' | 'dial --agent-script' | 'render-xml --output' | 'render-xml -o' | 'sandbox serve --callee-audio' | 'sandbox serve --agent-script' | 'sandbox ring --callee-audio') how=file ;;
+    'dial --provider') how=list words='telnyx twilio plivo' ;;
     'dial --prompt' | 'dial --tools' | 'dial --call' | 'render-xml --prompt' | 'render-xml --tools' | 'render-xml --call') how=at-file ;;
     'dial --first-speaker' | 'render-xml --first-speaker') how=words words='user agent' ;;
     'dial --voicemail') how=words words='hangup leave ignore' ;;
@@ -16,8 +16,12 @@ _uvcall_slot() {
     'dial --save') how=directory ;;
     'dial --scenario' | 'sandbox serve --scenario') how=words words='answer busy no-answer rejected voicemail failed mute hangup-early lost-reply rate-limited no-join agent-drop' ;;
     'dial --faults' | 'sandbox serve --faults') how=words words='off on' ;;
+    'render-xml --provider' | 'calls list --provider' | 'config init --provider' | 'config check --provider' | 'sandbox ring --provider') how=words words='telnyx twilio plivo' ;;
     'render-xml --direction') how=words words='inbound outbound' ;;
+    'calls list --outcome') how=words words='completed accepted internal_error usage policy_refused auth_error provider_refused config_error local_error busy no_answer failed voicemail rejected silent agent_failed max_duration unknown unobserved temporary interrupted' ;;
     'config set 0' | 'config get 0' | 'config unset 0') how=words words='provider ultravox.api_key ultravox.base_url telnyx.api_key telnyx.public_key telnyx.connection_id telnyx.from telnyx.base_url telnyx.stream_track telnyx.codec telnyx.target_legs twilio.account_sid twilio.auth_token twilio.from twilio.base_url plivo.auth_id plivo.auth_token plivo.from plivo.codec plivo.answer_url plivo.answer_port plivo.base_url call.agent call.prompt call.voice call.model call.language call.max_duration call.ring_timeout call.first_speaker call.greeting call.record server.public_url server.host server.port server.numbers server.allow_from server.deny_from server.max_concurrent server.forward_to server.fallback_say policy.countries policy.window policy.dnc' ;;
+    'sandbox ring --signature') how=words words='good bad expired missing resplit' ;;
+    'sandbox ring --scenario') how=words words='answer mute hangup-early' ;;
     *) return 1 ;;
   esac
 }
@@ -26,9 +30,13 @@ _uvcall_slot() {
 _uvcall_command() {
   options= commands=
   case "$1" in
-    '') options='--profile --config --version --help' commands='dial render-xml config sandbox' ;;
-    dial) options='--provider --from --agent --prompt --var --voice --model --language --temperature --tool --tools --metadata --record --no-record --call --throttle --prior-call --first-speaker --greeting --greeting-delay --ring-timeout --max-duration --voicemail --carrier-option --via --answer-url --answer-port --answer-host --detach --wait --timeout --settle --expect --ok-codes --dry-run --save --sandbox --scenario --speed --faults --seed --callee-audio --agent-script --json --quiet --verbose --help' commands='' ;;
+    '') options='--profile --config --version --help' commands='dial render-xml reconcile calls config sandbox' ;;
+    dial) options='--provider --from --agent --prompt --var --voice --model --language --temperature --tool --tools --metadata --record --no-record --call --throttle --prior-call --first-speaker --greeting --greeting-delay --ring-timeout --max-duration --voicemail --carrier-option --via --answer-url --answer-port --answer-host --detach --wait --timeout --settle --idempotency-key --expect --ok-codes --dry-run --save --sandbox --scenario --speed --faults --seed --callee-audio --agent-script --json --quiet --verbose --help' commands='' ;;
     render-xml) options='--provider --join-url --create --direction --option --fallback --forward-to --say --output --agent --prompt --var --voice --model --language --temperature --tool --tools --metadata --record --no-record --call --throttle --prior-call --first-speaker --greeting --max-duration --sandbox --json --quiet --verbose --help' commands='' ;;
+    reconcile) options='--assume-not-placed --hang-up --json --quiet --verbose --help' commands='' ;;
+    calls) options=--help commands='list show' ;;
+    'calls list') options='--provider --to --outcome --since --until --limit --json --quiet --verbose --help' commands='' ;;
+    'calls show') options='--refresh --json --quiet --verbose --help' commands='' ;;
     config) options=--help commands='init set get unset list path check' ;;
     'config init') options='--provider --check --no-check --no-keyring --json --quiet --verbose --help' commands='' ;;
     'config set') options='--no-keyring --json --quiet --verbose --help' commands='' ;;
@@ -37,8 +45,9 @@ _uvcall_command() {
     'config list') options='--json --quiet --verbose --help' commands='' ;;
     'config path') options='--json --quiet --verbose --help' commands='' ;;
     'config check') options='--provider --sandbox --json --quiet --verbose --help' commands='' ;;
-    sandbox) options=--help commands='serve env fidelity' ;;
+    sandbox) options=--help commands='serve ring env fidelity' ;;
     'sandbox serve') options='--port --scenario --speed --faults --seed --callee-audio --agent-script --json --quiet --verbose --help' commands='' ;;
+    'sandbox ring') options='--provider --to --from --called --signature --duplicate --fallback-url --status-url --public-url --key-env --call-control --port --hang-up-after --scenario --callee-audio --speed --json --quiet --verbose --help' commands='' ;;
     'sandbox env') options='--port --json --quiet --verbose --help' commands='' ;;
     'sandbox fidelity') options='--json --quiet --verbose --help' commands='' ;;
   esac

@@ -73,6 +73,9 @@ _WORDS: Final[dict[str, Slot]] = {
 #: What the marks in a metavar mean, the first that fits.
 _MARKS: Final = (("@FILE", Kind.AT_FILE), ("FILE", Kind.FILE), ("DIR", Kind.DIRECTORY))
 
+#: How a metavar says that several values may stand there with commas between them.
+_AND_MORE: Final = "[,…]"
+
 
 def command_tree(app: typer.Typer | None = None) -> Command:
     """Return the tree of a Typer program; uvcall's own unless another is given."""
@@ -113,6 +116,8 @@ def _slot(param: Any) -> Slot:
     label = param.metavar or param.name.rstrip("_").upper()
     if choices:
         return Slot(label.lower(), Kind.WORDS, tuple((str(choice), "") for choice in choices))
+    if label.endswith(_AND_MORE) and "|" in label:
+        return Slot(param.name, Kind.LIST, tuple((word, "") for word in label.removesuffix(_AND_MORE).split("|")))
     return Slot(label, next((kind for mark, kind in _MARKS if mark in label), Kind.FREE))
 
 
