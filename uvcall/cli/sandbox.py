@@ -11,7 +11,7 @@ import typer
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
 from uvcall.core.carrier import Provider
-from uvcall.sandbox.ring_call import CALLER, Caller, Signature
+from uvcall.sandbox.ring_call import CALLER, Caller, Manner, Signature
 
 app = typer.Typer(
     name="sandbox",
@@ -90,9 +90,9 @@ def ring(
     hang_up_after: Annotated[
         float | None, typer.Option("--hang-up-after", metavar="SECONDS", help="The caller hangs up, answered or not.")
     ] = None,
-    scenario: Annotated[
-        str, typer.Option("--scenario", metavar="NAME", help="The caller: answer (talks), mute, hangup-early.")
-    ] = "answer",
+    manner: Annotated[
+        Manner, typer.Option("--scenario", metavar="NAME", help="The caller: answer (talks), mute, hangup-early.")
+    ] = Manner.ANSWER,
     callee_audio: Annotated[
         str | None, typer.Option("--callee-audio", metavar="FILE.wav", help="What the caller says.")
     ] = None,
@@ -117,7 +117,7 @@ def ring(
         called=called,
         signature=signature,
         duplicates=duplicate,
-        scenario=scenario,
+        scenario=manner.value,
         fallback_url=fallback_url,
         status_url=status_url,
         hang_up_after_s=hang_up_after,

@@ -53,7 +53,7 @@ def new_world(options: Options) -> World:
 
 def new_app(world: World, exchange: Exchange) -> web.Application:
     """Return the web application with all peers in it."""
-    faults = Faults(parse_faults(world.options.faults), world.seed)
+    faults = world.rooms[Faults] = Faults(parse_faults(world.options.faults), world.seed)
     world.phones = Originator(exchange)
     app = web.Application(client_max_size=MAX_BODY, middlewares=[Gate(world, faults).middleware])
     for face in (

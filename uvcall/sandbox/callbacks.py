@@ -20,6 +20,7 @@ from uvcall.core.webhook import FORM, Headers, HttpRequest, HttpResponse
 from uvcall.core.wire import wire
 from uvcall.sandbox.credentials import SIGNING_KEYS
 from uvcall.sandbox.documents import MAX_BYTES
+from uvcall.sandbox.faults import LATE_S, strike
 from uvcall.sandbox.rest import is_loopback
 from uvcall.sandbox.world import Leg, World
 
@@ -94,7 +95,10 @@ class Messenger:
     ) -> None:
         """Send a webhook in the background: `fields` as a form (or query), `data` as Telnyx's JSON envelope."""
         if url:
-            self.world.spawn(self._deliver(leg, event, url, method, fields, data), f"webhook {event}")
+            fault = strike(self.world, leg.provider.value, "webhook", event=event, carrier_call_id=leg.id)
+            for _ in range(2 if fault == "duplicate-webhook" else 1):
+                pause = LATE_S if fault == "late-webhook" else 0.0
+                self.world.spawn(self._deliver(leg, event, url, method, fields, data, pause), f"webhook {event}")
 
     async def fetch(self, leg: Leg, url: str, method: str, fields: Mapping[str, str]) -> str:
         """Ask the user's server for an answer document.
@@ -104,6 +108,9 @@ class Messenger:
         """
         request = form_request(url, method, fields)
         failure = ""
+        twice = strike(self.world, leg.provider.value, "webhook", event="document", carrier_call_id=leg.id)
+        if twice == "late-webhook":
+            await self.world.pace.sleep(LATE_S)
         for attempt, pause in enumerate((0.0, *PATIENCE[leg.provider].pauses), 1):
             await asyncio.sleep(pause)
             try:
@@ -113,6 +120,9 @@ class Messenger:
                 self._note(leg, "document", url, attempt, None, failure)
                 continue
             self._note(leg, "document", url, attempt, status, "")
+            if twice == "duplicate-webhook":
+                # The second answer comes too late to matter: the first one's document is being carried out.
+                self.world.spawn(self._deliver(leg, "document", url, method, fields, None, 0.0), "document again")
             if not 200 <= status < 300:
                 raise FetchFailed(f"HTTP {status}")
             try:
@@ -129,7 +139,9 @@ class Messenger:
         method: str,
         fields: Mapping[str, str] | None,
         data: Mapping[str, Any] | None,
+        late_s: float,
     ) -> None:
+        await self.world.pace.sleep(late_s)
         patience = PATIENCE[leg.provider]
         for attempt, pause in enumerate((0.0, *patience.pauses), 1):
             await asyncio.sleep(pause)

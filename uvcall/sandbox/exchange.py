@@ -243,7 +243,7 @@ class Exchange:
                     self.end(leg, Cause.NORMAL, "carrier")
                     return
                 document, script_url, method = None, step.url, step.method
-            raise answers.DocumentRefused("redirects", "the documents redirect without end")  # noqa: TRY301
+            raise answers.DocumentRefused("redirects", "they redirect without end")  # noqa: TRY301 - one way out
         except answers.DocumentRefused as refused:
             run.fault = refused.code
             self._note(leg, "document", problem=refused.reason, code=refused.code)

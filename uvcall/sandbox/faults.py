@@ -1,7 +1,8 @@
-"""Faults on purpose: a vocabulary, a seed, and one decision for each request.
+"""Faults on purpose: a vocabulary, a seed, and one decision for each request, webhook, stream, and handshake.
 
 A specification is `off`, `on`, or `name=rate,…`, each name optionally preceded by a peer: `lost-reply=0.1`,
-`telnyx.rate-limit=1`. Rates are probabilities from 0 to 1. The same seed and the same requests give the same faults.
+`telnyx.rate-limit=1`. Rates are probabilities from 0 to 1. The same seed and the same events at a peer, in the same
+order, meet the same faults.
 """
 
 from __future__ import annotations
@@ -11,26 +12,33 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, Literal
 
 from uvcall.errors import UsageError
+from uvcall.sandbox.world import World
 
 PEERS: Final = ("ultravox", "telnyx", "twilio", "plivo")
 
 #: Seconds that a refused program is told to wait, and that a slow answer takes (of the world's life).
 RETRY_AFTER_S: Final = 1
 SLOW_S: Final = 3.0
+#: How late a late webhook is, and how long a stream lives that breaks off (both of the world's life).
+LATE_S: Final = 5.0
+DROP_S: Final = 1.0
+
+Where = Literal["request", "webhook", "stream", "join"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong with a request, and whether its work is done first."""
+    """What goes wrong, and with what; for a request, whether its work is done first."""
 
     name: str
     about: str
     rate_when_on: float
     placed: bool = False  #: the request has its effect all the same
     creates_only: bool = False  #: only requests that place or create a call
+    strikes: Where = "request"
 
 
 FAULTS: Final = {
@@ -48,6 +56,15 @@ FAULTS: Final = {
         ),
         Fault("reset", "the connection is reset; nothing is done", 0.01),
         Fault("slow", "the answer takes three seconds longer", 0.05, placed=True),
+        Fault("duplicate-webhook", "a webhook is delivered twice", 0.05, strikes="webhook"),
+        Fault("late-webhook", "a webhook comes five seconds late, after its successors", 0.05, strikes="webhook"),
+        Fault("stream-drop", "the media stream breaks off after a second, at that peer's end", 0.02, strikes="stream"),
+        Fault(
+            "join-failed",
+            "the carrier's connection to the agent fails; with `ultravox.` the agent's side refuses it",
+            0.02,
+            strikes="join",
+        ),
     )
 }
 
@@ -99,23 +116,38 @@ def parse_faults(text: str) -> FaultPlan:
 
 
 class Faults:
-    """The running plan with its own seeded chance, so that other uses of chance do not shift it."""
+    """The running plan with its own seeded chances, so that other uses of chance do not shift it."""
 
     def __init__(self, plan: FaultPlan, seed: int) -> None:
         self.plan = plan
         self._seed = seed
-        self._chance = random.Random(f"{seed}:faults")  # noqa: S311  # a repeatable choice is the point
+        self._chances: dict[tuple[str, Where], random.Random] = {}
 
     def restart(self) -> None:
-        """Begin the sequence of choices again."""
-        self._chance = random.Random(f"{self._seed}:faults")  # noqa: S311
+        """Begin the sequences of choices again."""
+        self._chances.clear()
 
-    def choose(self, peer: str, *, creates: bool) -> Fault | None:
-        """Return what goes wrong with this request, or None: at most one fault for a request."""
+    def choose(self, peer: str, where: Where = "request", *, creates: bool = False) -> Fault | None:
+        """Return what goes wrong with this event, or None: at most one fault for each."""
+        # Each kind of event at each peer has a sequence of its own: which peer is first at something is no choice.
+        chance = self._chances.get((peer, where))
+        if chance is None:
+            seed = f"{self._seed}:faults:{peer}:{where}"
+            chance = self._chances[peer, where] = random.Random(seed)  # noqa: S311  # a repeatable choice is the point
         for (whom, name), rate in self.plan.rates.items():
             fault = FAULTS[name]
-            if whom != peer or (fault.creates_only and not creates):
+            if whom != peer or fault.strikes != where or (fault.creates_only and not creates):
                 continue
-            if self._chance.random() < rate:
+            if chance.random() < rate:
                 return fault
         return None
+
+
+def strike(world: World, peer: str, where: Where, **details: str) -> str:
+    """Choose what goes wrong with a webhook, a stream or a handshake; note it and return its name, or nothing."""
+    faults = world.rooms.get(Faults)
+    fault = faults.choose(peer, where) if isinstance(faults, Faults) else None
+    if fault is None:
+        return ""
+    world.history.record(peer, "fault", fault=fault.name, **details)
+    return fault.name

@@ -87,6 +87,32 @@ DIFFERENCES: Final = (
     Difference("carriers", "retries of callbacks", "a few, close together, never to a second URL", "see each carrier"),
     Difference(
         "carriers",
+        "who rings (`sandbox ring`)",
+        "somebody who lets it ring for 60 s and says one sentence",
+        "anybody",
+    ),
+    Difference(
+        "carriers",
+        "patience with the webhook of an incoming call",
+        "Twilio 15 s in all and once more when it cannot connect, Plivo two tries of 15 s, Telnyx three of 2 s; "
+        "then the fallback URL likewise",
+        "Twilio's is that; Plivo's pages name 15 s and 40 s; Telnyx documents 2 s for Call Control, and for TeXML none",
+    ),
+    Difference(
+        "carriers",
+        "an incoming call whose webhook and fallback fail",
+        "ends as failed, unanswered and in silence",
+        "Twilio answers and a voice says that an error occurred; of the others it is not documented",
+    ),
+    Difference("carriers", "redirects (3xx) of a webhook", "not followed: an answer that is not 2xx", "Twilio follows"),
+    Difference(
+        "carriers",
+        "headers of a webhook beside its signature",
+        "a User-Agent that names the carrier, and Twilio's I-Twilio-Idempotency-Token",
+        SILENT,
+    ),
+    Difference(
+        "carriers",
         "recording, conferences, transfers, messaging, SIP",
         "not there; parameters that ask for them are accepted and ignored",
         "there",
@@ -94,7 +120,7 @@ DIFFERENCES: Final = (
     Difference(
         "telnyx",
         "commands of a running call",
-        "hangup; answer and reject for incoming calls only; any other is 404",
+        "hangup; for incoming calls answer, reject, streaming_start, speak and transfer; any other is 404",
         "some forty",
     ),
     Difference("telnyx", "unknown parameters of a dial", "ignored", SILENT),
@@ -135,6 +161,14 @@ DIFFERENCES: Final = (
         "number and pauses not documented",
     ),
     Difference("telnyx", "`webhook_url_method`, `webhook_urls`", "webhooks go to `webhook_url` by POST", "in effect"),
+    Difference(
+        "telnyx",
+        "TeXML: an incoming call before its document is there",
+        "rings; CallStatus is ringing",
+        "its pages disagree",
+    ),
+    Difference("telnyx", "TeXML: Content-Type of a document", "any", SILENT),
+    Difference("telnyx", "a command that comes too late for a call's state", "422 with 90034 or 10027", SILENT),
     Difference("telnyx", "TeXML: `sid` in the answer to a create", "absent, as in the published schema", SILENT),
     Difference("telnyx", "TeXML: a queued call", "is `ringing` in the list", SILENT),
     Difference("telnyx", "TeXML: stream status callbacks", "none", "sent"),
@@ -164,7 +198,15 @@ DIFFERENCES: Final = (
         "within ten minutes; an advanced feature",
     ),
     Difference("twilio", "the token in the account's record", "not shown", "shown"),
-    Difference("twilio", "URL fragments that tune callbacks", "ignored", "in effect (`#rc=…`)"),
+    Difference(
+        "twilio",
+        "URL fragments that tune callbacks",
+        "in effect for the webhook of an incoming call (`ct`, `rt`, `tt`, `rc`, `rp`), ignored elsewhere",
+        "in effect (`#rc=…`)",
+    ),
+    Difference(
+        "twilio", "fields of an incoming call", "no CallToken, CallerName or ForwardedFrom", "there, when they apply"
+    ),
     Difference("plivo", "`request_uuid` and `call_uuid`", "always differ", "may be equal"),
     Difference("plivo", "calls per second", "two; the others wait in the queue", "two unless raised; the same"),
     Difference("plivo", "API requests per five seconds", "no limit", "300"),
@@ -181,6 +223,8 @@ DIFFERENCES: Final = (
     Difference("plivo", "`contentType` of a stream without one", "audio/x-l16;rate=8000", "its pages disagree"),
     Difference("plivo", "events of stream callbacks", "StartStream, StopStream, DroppedStream", "its pages disagree"),
     Difference("plivo", "the URL that the stream's handshake signs", "as it stands, with its scheme", SILENT),
+    Difference("plivo", "`<Hangup>` without a reason as the first element", "answers and hangs up", SILENT),
+    Difference("plivo", "the nonce of a webhook that is sent once more", "a new one", SILENT),
     Difference("plivo", "the signature of the main account", "no X-Plivo-Signature-Ma-V3", "sent"),
     Difference("plivo", "hangup_on_ring, send_digits, caller_name, sip_headers, callback_url", "ignored", "in effect"),
     Difference("plivo", "starting a stream by API on a live call", "404", "POST /Call/{uuid}/Stream/"),
@@ -188,7 +232,8 @@ DIFFERENCES: Final = (
     Difference(
         "ultravox",
         "understanding",
-        "the transcript has what the callee is known to say; other audio is heard but not understood",
+        "the transcript has what the callee is known to say; other audio, and a caller who rings from another process, "
+        "is heard but not understood",
         "speech recognition",
     ),
     Difference(

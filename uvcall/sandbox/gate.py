@@ -64,7 +64,7 @@ class Gate:
             except Refusal as refusal:
                 status = refusal.status
                 response = refusal.response()
-            except (LostReply, ConnectionAbortedError) as lost:
+            except (LostReply, ConnectionError) as lost:  # the client may have died in the middle of its request
                 response = _cut(request, hard=not isinstance(lost, LostReply))
             except web.HTTPException as error:
                 if error.status < 400:

@@ -57,6 +57,9 @@ async def stream(world: World, leg: Leg, spec: StreamSpec) -> StreamEnd:
     """
     manners = MANNERS[leg.provider]
     async with new_session() as session:
+        if strike(world, leg.provider.value, "join", carrier_call_id=leg.id):
+            world.history.record(leg.provider.value, "media.refused", carrier_call_id=leg.id, detail="no connection")
+            return StreamEnd("refused", "no connection")
         socket = await _unless_over(leg, shake_hands(session, spec, manners))
         if socket is None:
             return StreamEnd("leg")

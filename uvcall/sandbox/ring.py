@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause
+from uvcall.errors import UsageError
 from uvcall.sandbox import answers, credentials, documents, media
 from uvcall.sandbox.app import listening, new_world
 from uvcall.sandbox.callbacks import Messenger
 from uvcall.sandbox.exchange import MAX_DOCUMENTS, Exchange, notices
 from uvcall.sandbox.notices.telnyx import event_data
 from uvcall.sandbox.orders import Order, Script
+from uvcall.sandbox.rest import is_web_url
 from uvcall.sandbox.rest.telnyx import new_ids
 from uvcall.sandbox.ring_call import ANONYMOUS, Caller, Rung, Trouble, checked
 from uvcall.sandbox.ring_webhook import Unanswered, Visitor, event
@@ -59,6 +61,8 @@ def ring(
         LocalError: The port cannot be had.
     """
     caller = checked(caller)
+    if public_base and not is_web_url(public_base):
+        raise UsageError("--public-url: not a web address", hint="--public-url https://voice.example.com")
     keys = {**credentials.SIGNING_KEYS, **({caller.provider.value: key} if key else {})}
     # Whom a document forwards the call to behaves by number, whatever the caller does.
     world = new_world(replace(options, scenario=None))
@@ -186,7 +190,7 @@ async def _before_answer(exchange: Exchange, leg: Leg, visitor: Visitor, documen
             exchange.world.history.record(
                 leg.provider.value, "document", carrier_call_id=leg.id, problem=refused.reason, code=refused.code
             )
-            raise Unanswered(Trouble(refused.code, refused.reason)) from refused
+            raise Unanswered(Trouble(refused.code, refused.reason, 200)) from refused
         first = answer.steps[0] if answer.steps else None
         if isinstance(first, answers.HangUp) and first.reason:
             await exchange.perform(leg, answer)
@@ -194,7 +198,7 @@ async def _before_answer(exchange: Exchange, leg: Leg, visitor: Visitor, documen
         if not isinstance(first, answers.Redirect):
             return document
         document = await visitor.document(first.url, _fields(exchange, leg), "redirect")
-    raise Unanswered(Trouble("redirects", "the documents redirect without end"))
+    raise Unanswered(Trouble("redirects", "the documents redirect without end", 200))
 
 
 def _fields(exchange: Exchange, leg: Leg) -> dict[str, str]:
@@ -244,5 +248,5 @@ def _told(exchange: Exchange, rung: Rung) -> Rung:
         rung.stream_end = ends[-1].get("how", "refused")
     problems = [one for one in mine if one["type"] == "document" and one.get("problem")]
     if problems and rung.trouble is None:
-        rung.trouble = Trouble(problems[-1]["code"], problems[-1]["problem"])
+        rung.trouble = Trouble(problems[-1]["code"], problems[-1]["problem"], 200)
     return rung

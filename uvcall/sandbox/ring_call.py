@@ -13,8 +13,15 @@ from uvcall.sandbox import credentials
 if TYPE_CHECKING:
     from uvcall.sandbox.world import Leg
 
-#: The scenarios that say something about a person who calls. The others are about being called.
-SCENARIOS: Final = ("answer", "mute", "hangup-early")
+
+class Manner(StrEnum):
+    """The scenarios that say something about a person who calls. The others are about being called."""
+
+    ANSWER = "answer"
+    MUTE = "mute"
+    HANGUP_EARLY = "hangup-early"
+
+
 CALLER: Final = "+12025550100"
 ANONYMOUS: Final = "anonymous"
 MOST_COPIES: Final = 1000
@@ -121,9 +128,9 @@ def checked(caller: Caller) -> Caller:
     for option, number in (("--from", caller.from_), ("--called", called)):
         if not E164.fullmatch(number) and not (option == "--from" and number == ANONYMOUS):
             raise UsageError(f"{option}: {number[:40]!r} is not E.164", hint=f"{option} {CALLER}")
-    if caller.scenario not in SCENARIOS:
+    if caller.scenario not in set(Manner):
         raise UsageError(
-            f"--scenario: {caller.scenario[:40]!r} says nothing about a caller", hint=f"one of: {', '.join(SCENARIOS)}"
+            f"--scenario: {caller.scenario[:40]!r} says nothing about a caller", hint=f"one of: {', '.join(Manner)}"
         )
     if caller.signature is Signature.EXPIRED and provider is not Provider.TELNYX:
         raise UsageError(

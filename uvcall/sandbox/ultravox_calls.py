@@ -150,8 +150,11 @@ class Calls:
         callback = (call.settings.get("callbacks") or {}).get(event)
         if callback:
             body = json.dumps({"event": f"call.{event}", "call": as_json(call)}).encode()
-            work = _deliver(self.world, callback["url"], callback.get("secrets") or [], body)
-            self.world.spawn(work, f"ultravox webhook {event} {call.call_id}")
+            fault = strike(self.world, "ultravox", "webhook", event=event)
+            for _ in range(2 if fault == "duplicate-webhook" else 1):
+                late_s = LATE_S if fault == "late-webhook" else 0.0
+                work = _deliver(self.world, callback["url"], callback.get("secrets") or [], body, late_s)
+                self.world.spawn(work, f"ultravox webhook {event} {call.call_id}")
 
 
 def calls(world: World) -> Calls:
@@ -244,8 +247,8 @@ def _billing(call: SandboxCall) -> str:
     return "BILLING_STATUS_FREE_SYSTEM_ERROR" if call.end_reason == "system_error" else "BILLING_STATUS_FREE_MINUTES"
 
 
-async def _deliver(world: World, url: str, secrets: list[str], body: bytes) -> None:
-    """Post a webhook until somebody takes it.
+async def _deliver(world: World, url: str, secrets: list[str], body: bytes, late_s: float) -> None:
+    """Post a webhook, so many seconds late, until somebody takes it.
 
     Only on this machine: the sandbox contacts no other. https://docs.ultravox.ai/webhooks/securing-webhooks
     """
@@ -253,6 +256,7 @@ async def _deliver(world: World, url: str, secrets: list[str], body: bytes) -> N
     if not is_loopback(url):
         world.history.record("ultravox", "webhook", status=0, failure="the sandbox contacts this machine only")
         return
+    await world.pace.sleep(late_s)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_WEBHOOK_PATIENCE_S)) as session:
         for _ in range(_WEBHOOK_ATTEMPTS):
             now = world.pace.now().isoformat()
