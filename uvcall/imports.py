@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 
 @contextmanager
@@ -43,6 +43,37 @@ def load_httpx() -> Any:
     finally:
         if modules.get(absent, absent) is None:
             del modules[absent]
+
+
+#: Parts of phonenumbers that its package imports for everybody, though only typing and searching text need them; they
+#: take two thirds of its import. https://github.com/daviddrysdale/python-phonenumbers
+_PHONENUMBERS_REST: Final = {
+    "phonenumbers.asyoutypeformatter": ("AsYouTypeFormatter",),
+    "phonenumbers.phonenumbermatcher": ("PhoneNumberMatch", "PhoneNumberMatcher", "Leniency"),
+}
+
+
+def load_phonenumbers() -> Any:
+    """Import phonenumbers without the parts that no command uses; whole, where its layout is another one."""
+    loaded = sys.modules.get("phonenumbers")
+    if loaded is not None:
+        return loaded
+    for name, attributes in _PHONENUMBERS_REST.items():
+        empty = ModuleType(name)
+        vars(empty).update(dict.fromkeys(attributes))
+        sys.modules[name] = empty
+    try:
+        with undisturbed():
+            return import_module("phonenumbers")
+    except ImportError:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "phonenumbers"]:
+            del sys.modules[name]
+        return import_module("phonenumbers")
+    finally:
+        # Whoever wants them by name gets the real ones.
+        for name, attributes in _PHONENUMBERS_REST.items():
+            if name in sys.modules and all(getattr(sys.modules[name], each, 0) is None for each in attributes):
+                del sys.modules[name]
 
 
 def tls_context(*, needed: bool) -> Any:

@@ -1,4 +1,4 @@
-"""The Ultravox API over httpx: one socket's worth of effects around `core.ultravox_api`."""
+"""The Ultravox API over HTTP: effects around `core.ultravox_api`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
+from uvcall import first_request
 from uvcall.core import ultravox_api as api
 from uvcall.core.model import CreatedCall, Line, UltravoxCall
 from uvcall.core.payload import CreateCall
 from uvcall.core.secret import LOOPBACK_HOSTS, Secret
 from uvcall.core.ultravox_api import answers, failures
-from uvcall.core.webhook import HttpResponse
+from uvcall.core.webhook import HttpResponse, header
 from uvcall.errors import AuthError, ContractBroken, LocalError
 from uvcall.imports import load_httpx, tls_context
 
@@ -27,6 +28,8 @@ CONNECT_S: Final = 5.0
 PAGES: Final = 50
 #: An hour of stereo at 48,000 Hz is 0.7 GB.
 RECORDING_LIMIT: Final = 2 * 1024**3
+
+_HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "uvcall"}
 
 
 class Ultravox:
@@ -59,7 +62,7 @@ class Ultravox:
                 self._client = httpx.Client(
                     verify=tls_context(needed=self._base.startswith("https:")),
                     timeout=httpx.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
-                    headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "uvcall"},
+                    headers=_HEADERS,
                     follow_redirects=False,
                     # Loopback is never asked through a proxy.
                     trust_env=not self.loopback,
@@ -81,7 +84,10 @@ class Ultravox:
             sent: Called when the request has left and only the answer is waited for.
         """
         request = api.create_call(create.path, create.body, create.query)
-        response = self._ask(request, rings=rings, on_sent=sent)
+        if first_request.direct(self._base):
+            response = self._post(request, rings=rings, on_sent=sent or _nothing)
+        else:
+            response = self._ask(request, rings=rings, on_sent=sent)
         return answers.read_created(response, loopback=self.loopback, rings=rings, now=_now())
 
     def get_call(self, call_id: str) -> UltravoxCall:
@@ -202,6 +208,26 @@ class Ultravox:
             body = b"".join(_at_most(chunks, failures.LIMIT, rings=rings, deadline=deadline))
             return HttpResponse(response.status_code, tuple(response.headers.multi_items()), body)
 
+    def _post(self, request: api.ApiRequest, *, rings: bool, on_sent: Callable[[], None]) -> HttpResponse:
+        """Send the one request that `dial` waits for, without httpx."""
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        headers = {**_HEADERS, "x-api-key": self._key, "content-type": "application/json"}
+        try:
+            response = first_request.post(
+                self._url(request) + query,
+                headers=headers,
+                content=json.dumps(request.body).encode(),
+                timeout_s=self._timeout_s,
+                limit=failures.LIMIT,
+                on_sent=on_sent,
+            )
+        except first_request.Broken as error:
+            raise failures.lost(error.why, sent=error.sent, rings=rings) from error
+        if (header(response.headers, "content-encoding") or "identity").strip().lower() not in {"", "identity"}:
+            raise failures.unreadable("it is compressed, which was not asked for", rings=rings)
+        list(_at_most(iter([response.body]), failures.LIMIT, rings=rings))
+        return response
+
     @contextmanager
     def _stream(
         self,
@@ -232,6 +258,10 @@ class Ultravox:
                 yield response, response.iter_raw()
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             raise failures.lost(_why(httpx, error), sent=sent, rings=rings) from error
+
+
+def _nothing() -> None:
+    """Take note of nothing."""
 
 
 def _at_most(

@@ -206,7 +206,7 @@ def test_polls_that_fail_leave_the_call_alone(run, peers):
 def test_an_end_that_is_never_seen(run, peers):
     peers.statuses = deque([Temporary("500")])
     peers.calls = deque([Temporary("500")])
-    record = run()
+    record = run(timing=replace(QUICK, overtime_s=0.1))
     assert (record.outcome, record.exit_code, record.placed) == (Outcome.UNOBSERVED, 21, "yes")
 
 
@@ -234,7 +234,11 @@ class Listener:
     def __init__(self, after=0, verdict=None):
         self.asked, self.after, self.verdict, self.held = 0, after, verdict, None
 
+    def open(self):
+        self.opened = True
+
     def serve(self, join_url):
+        assert self.opened
         self.held = join_url
 
     def fetched(self):

@@ -113,7 +113,7 @@ class Clock:
 
 QUICK = Timing(
     poll_ringing_s=0.001, poll_talking_s=0.001, poll_failed_s=0.001, join_grace_s=0.05, agent_grace_s=0.01,
-    leg_grace_s=0.05, overtime_s=0.2, create_s=2, request_s=2, hang_up_s=0.5, max_wait_s=2, settle_poll_s=0.005,
+    leg_grace_s=0.05, overtime_s=5, create_s=2, request_s=2, hang_up_s=0.5, max_wait_s=2, settle_poll_s=0.005,
 )  # fmt: skip
 
 LEG = LegOrder(to="+12025550100", from_="+12025550199", attempt_id="0b6c2f1e-8f3c-4b6e-9f0a-1d2e3f4a5b6c", ring_timeout_s=0, time_limit_s=60)

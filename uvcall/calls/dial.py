@@ -7,9 +7,9 @@ carrier is asked once; and from then on the question is only how the call ended.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Event
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from uvcall.calls.attempt import Attempt, DialOrder
 from uvcall.calls.desk import Desk, Job, Late
@@ -33,6 +33,9 @@ class AnswerListener(Protocol):
     answer_url: str
     machine_url: str
 
+    def open(self) -> None:
+        """Begin to answer; the port has been held before. Slow the first time."""
+
     def serve(self, join_url: JoinUrl) -> None:
         """Hold the XML ready for its one fetch."""
 
@@ -43,8 +46,7 @@ class AnswerListener(Protocol):
         """Return the carrier's verdict on who answered, if it has come."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """One way to the callee. All routes of a call share one attempt.
 
     `line` is None only where Ultravox dials and there are no credentials for the carrier; `listener` is Plivo's.
@@ -154,7 +156,6 @@ class _Steps:
     def create(self, attempt: Attempt) -> None:
         """Create the Ultravox call while the carrier's SDK is imported."""
         rings = self.order.via == "ultravox"
-        self.desk.run(self.agents.load, self.timing.create_s)
         if rings:
             self.scribe.leg_intent(attempt)
             attempt.fate = "unknown"
@@ -185,9 +186,12 @@ class _Steps:
 
     def _open(self, sent: Event) -> None:
         """Import the carrier's SDK while Ultravox thinks: before the request has left, it would only delay it."""
+        sent.wait(self.timing.create_s)
         if self.line is not None:
-            sent.wait(self.timing.create_s)
             self.line.open()
+        if self.listener is not None:
+            self.listener.open()
+        self.agents.load()
 
     def _created(self, asking: Job[CreatedCall], *, rings: bool) -> CreatedCall:
         """Wait for the call; an Ultravox call that rings nobody may be asked for again, twice."""

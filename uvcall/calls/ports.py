@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from uvcall.carriers import Account, Carrier
 from uvcall.core.model import CreatedCall, LegOrder, LegStatus, Line, PlacedCall, UltravoxCall
@@ -17,7 +17,7 @@ class Agents(Protocol):
     """The Ultravox API as the use cases see it: `uvcall.ultravox.Ultravox`, or a test's own."""
 
     def load(self) -> None:
-        """Import what the client needs. Slow."""
+        """Import what the client needs, but for `create_call`. Slow."""
 
     def create_call(self, create: CreateCall, *, rings: bool, sent: Callable[[], None] | None) -> CreatedCall:
         """Create the call; `rings` says that Ultravox itself will dial; `sent` is called when the request has left."""
@@ -62,8 +62,7 @@ class Moment(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """One thing that happened, for whoever watches."""
 
     moment: Moment

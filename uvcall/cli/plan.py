@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from uvcall.calls.attempt import DialOrder
 from uvcall.cli import agent_side
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from uvcall.cli.dial import DialFlags
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """Everything decided before anybody is contacted."""
 
     legs: tuple[tuple[DialOrder, CarrierLine | None], ...]  #: one per carrier, in the order in which they are tried

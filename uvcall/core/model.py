@@ -1,4 +1,7 @@
-"""The values that the rooms hand to each other."""
+"""The values that the rooms hand to each other.
+
+The small ones are named tuples: a frozen dataclass takes five times as long to define, and every run pays for it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from uvcall.core import NOTHING
 from uvcall.core.carrier import Provider, StreamOptions
@@ -59,13 +62,12 @@ class LegOrder:
     ours: bool = True  #: False: Ultravox places the leg, so it carries no mark of ours and is found by its numbers
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedCall:
+class PlacedCall(NamedTuple):
     """A phone leg that the carrier says exists."""
 
     provider: Provider
     carrier_call_id: str  #: what the carrier's own console shows
-    ids: Mapping[str, str] = field(default_factory=lambda: NOTHING)  #: the carrier's further ids by its own names
+    ids: Mapping[str, str] = NOTHING  #: the carrier's further ids by its own names
 
 
 class LegState(StrEnum):
@@ -111,8 +113,7 @@ class LegStatus:
     cost: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UltravoxCall:
+class UltravoxCall(NamedTuple):
     """An Ultravox call as the API shows it."""
 
     call_id: str
@@ -120,19 +121,17 @@ class UltravoxCall:
     joined_at: datetime | None = None
     ended_at: datetime | None = None
     end_reason: str | None = None  #: unjoined, hangup, agent_hangup, timeout, connection_error, system_error
-    metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    metadata: Mapping[str, str] = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class CreatedCall:
+class CreatedCall(NamedTuple):
     """The answer to a Create Call: the id, and the join URL unless Ultravox dials by itself."""
 
     call_id: str
     join_url: JoinUrl | None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of the transcript. `at_s` counts from the agent's joining."""
 
     role: Literal["user", "agent"]

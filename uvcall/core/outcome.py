@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from uvcall.core.model import CallRecord, Cause, Failure, LegState, LegStatus, Outcome, UltravoxCall
 from uvcall.errors import Placed, UvcallError
@@ -12,8 +11,7 @@ from uvcall.errors import Placed, UvcallError
 SCHEMA: Final = "uvcall.call/1"
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """A row of the contract's table of exit codes."""
 
     exit_code: int

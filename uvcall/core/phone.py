@@ -1,4 +1,4 @@
-"""Phone numbers: strict E.164, masking, and what is known of a number's region, type and time zones."""
+"""Phone numbers: strict E.164, masking, and what is known of a number's region and type."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Final, NamedTuple
 
 from uvcall.errors import UsageError
+from uvcall.imports import load_phonenumbers
 
 #: ITU-T E.164: a plus sign, then at most fifteen ASCII digits, the first one not zero.
 E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -27,14 +28,11 @@ class Facts(NamedTuple):
     kind: str  #: `mobile`, `fixed_line`, `premium_rate`, …, `unknown`
     valid: bool  #: its range is in use
     possible: str  #: `possible`, `too_short`, `too_long`, `invalid_length`, `local_only`, `invalid_country`
-    zones: tuple[str, ...]  #: IANA time zones that the number may lie in; empty when unknown
     emergency: bool  #: its national part is, or for a number out of use begins with, an emergency number
     short: bool  #: its national part is a short code of its country
 
 
-_NOBODYS: Final = Facts(
-    None, "unknown", valid=False, possible="invalid_country", zones=(), emergency=False, short=False
-)
+_NOBODYS: Final = Facts(None, "unknown", valid=False, possible="invalid_country", emergency=False, short=False)
 
 
 def is_e164(text: str) -> bool:
@@ -87,9 +85,9 @@ def mask(number: str) -> str:
 
 
 def facts(number: str) -> Facts:
-    """Look a strict E.164 number up in the numbering plans. The first look-up loads them (about 0.1 s)."""
-    import phonenumbers
-    from phonenumbers import PhoneNumberType, ValidationResult, shortnumberinfo, timezone
+    """Look a strict E.164 number up in the numbering plans. The first look-up loads them."""
+    phonenumbers = load_phonenumbers()
+    from phonenumbers import PhoneNumberType, ValidationResult, shortnumberinfo
 
     try:
         parsed = phonenumbers.parse(number, None)
@@ -101,7 +99,6 @@ def facts(number: str) -> Facts:
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(parsed.country_code or 0, ())
     region = phonenumbers.region_code_for_number(parsed) or (regions[0] if len(regions) == 1 else None)
     national = phonenumbers.national_significant_number(parsed)
-    zones = tuple(zone for zone in timezone.time_zones_for_number(parsed) if zone != "Etc/Unknown")
     valid = phonenumbers.is_valid_number(parsed)
     # A number in use is never an emergency number: Paris begins with 15 behind +33, which is SAMU without it.
     reaches = () if valid else (each for each in regions if each != "001")
@@ -110,7 +107,6 @@ def facts(number: str) -> Facts:
         kind=names[phonenumbers.number_type(parsed)],
         valid=valid,
         possible="possible" if reason in {"is_possible", "is_possible_local_only"} else reason,
-        zones=zones,
         emergency=any(shortnumberinfo.connects_to_emergency_number(national, each) for each in reaches),
         short=len(national) <= _LONGEST_SHORT_CODE and shortnumberinfo.is_possible_short_number(parsed),
     )
@@ -130,8 +126,7 @@ def _ascii(text: str) -> str:
 
 def _national(digits: str, home: str | None) -> str | None:
     """Read a number without its country code, by the country of `home` if that is known."""
-    import phonenumbers
-
+    phonenumbers = load_phonenumbers()
     candidates = [(digits, facts(home).region)] if home and is_e164(home) else []
     for text, region in [*candidates, ("+" + digits, None)]:
         try:

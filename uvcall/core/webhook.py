@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -53,8 +54,9 @@ def header(headers: Headers, name: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+@lru_cache(maxsize=4)
 def form_fields(body: bytes, *, limit: int = 100) -> tuple[tuple[str, str], ...]:
-    """Parse a form body strictly.
+    """Parse a form body strictly. The last few are remembered: who checks a signature and who reads ask alike.
 
     Raises:
         WebhookInvalid: It is not UTF-8 form data, or has more than `limit` fields.

@@ -13,7 +13,6 @@ import errno
 import os
 import sqlite3
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -222,6 +221,8 @@ def _make(path: Path) -> None:
         if os.path.lexists(_beside(path, ending)) and not os.path.lexists(path):
             raise LocalError(f"the journal {path} is gone, but its {ending} file is still there", hint=_BACKUP)
     # mkstemp opens with O_CREAT | O_EXCL | O_NOFOLLOW and mode 0600; SQLite's further files take the same mode.
+    import tempfile  # once in a journal's life
+
     handle, name = tempfile.mkstemp(prefix=".journal-", suffix=".new", dir=path.parent)
     try:
         os.close(handle)

@@ -7,39 +7,60 @@ https://www.plivo.com/docs/voice/api/call/#make-a-call
 from __future__ import annotations
 
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from uvcall.core.carrier import StreamOptions
 from uvcall.core.secret import JoinUrl
-from uvcall.core.webhook import HttpRequest, SignatureInvalid, WebhookInvalid
-from uvcall.core.wire import plivo
+from uvcall.core.webhook import Headers, HttpRequest, SignatureInvalid, WebhookInvalid
 from uvcall.errors import LocalError
 
-_LARGEST_BODY = 64 * 1024
+if TYPE_CHECKING:
+    from http.server import HTTPServer
 
 
-@dataclass(slots=True)
 class AnswerOnce:
-    """A listening answer URL. Create it with `listen`."""
+    """An answer URL whose port is held. `listen` makes one; `open` begins to answer.
 
-    answer_url: str
-    machine_url: str
-    port: int
-    _server: ThreadingHTTPServer
-    _stream: StreamOptions
-    _xml: bytes | None = None
-    _fetched: threading.Event = field(default_factory=threading.Event)
-    _machine: bool | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    Args:
+        held: The listening socket.
+        base: The public base that leads to it.
+        auth_token: Signs what Plivo sends.
+        stream: How the audio is to be streamed.
+        complain: Is told why a fetch was turned away.
+    """
+
+    def __init__(
+        self, held: socket.socket, base: str, auth_token: str, stream: StreamOptions, complain: Callable[[str], None]
+    ) -> None:
+        self._token = secrets.token_urlsafe(24)
+        self.answer_url = f"{base}/{self._token}/answer"
+        self.machine_url = f"{base}/{self._token}/machine"
+        self._held = held
+        self._key = auth_token
+        self._stream = stream
+        self._complain = complain
+        self._server: HTTPServer | None = None
+        self._xml: bytes | None = None
+        self._fetched = threading.Event()
+        self._machine: bool | None = None
+        self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Begin to answer."""
+        if self._server is None:
+            from uvcall.server.one_port import serve
+
+            self._server = serve(self._held, self.respond)
 
     def serve(self, join_url: JoinUrl) -> None:
         """Hold the XML ready for its one fetch."""
+        from uvcall.core.wire import plivo
+
         self._xml = plivo.answer_xml(join_url, self._stream).encode()
 
     def fetched(self) -> bool:
@@ -52,21 +73,41 @@ class AnswerOnce:
 
     def close(self) -> None:
         """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
+        if self._server is not None:
+            self._server.shutdown()
+        self._held.close()
 
-    def take(self) -> bytes | None:
-        """Return the document the first time, None ever after."""
+    def respond(self, method: str, target: str, headers: Headers, body: bytes) -> tuple[int, bytes]:
+        """Answer one request: status and document."""
+        from uvcall.core.wire import plivo
+
+        path, mark, query = target.partition("?")
+        url = next((url for url in (self.answer_url, self.machine_url) if self._meant(path, url)), None)
+        if url is None:
+            return 404, b""
+        request = HttpRequest(method, url + mark + query, headers, body)
+        try:
+            plivo.verify(request, self._key, now=time.time())
+            webhook = plivo.parse_webhook(request)
+        except (SignatureInvalid, WebhookInvalid) as error:
+            base = self.answer_url.removesuffix(f"/{self._token}/answer")
+            self._complain(f"a request for the answer XML was turned away: {error.message}; it must be for {base}/…")
+            return 403, b""
+        if url == self.machine_url:
+            self._machine = self._machine if webhook.machine is None else webhook.machine
+            return 200, b""
         with self._lock:
             if self._xml is None or self._fetched.is_set():
-                return None
+                return 410, b""
             self._fetched.set()
-            return self._xml
+            return 200, self._xml
 
-    def note_machine(self, verdict: bool | None) -> None:
-        """Note who answered, as the carrier says."""
-        if verdict is not None:
-            self._machine = verdict
+    def _meant(self, path: str, url: str) -> bool:
+        """Say whether the path is the URL's; a proxy in front may have stripped the base's part of it."""
+        full = urlsplit(url).path
+        local = full[full.index(self._token) - 1 :]
+        given = path.encode("latin-1", "replace")
+        return secrets.compare_digest(given, full.encode()) or secrets.compare_digest(given, local.encode())
 
 
 def listen(
@@ -78,7 +119,7 @@ def listen(
     stream: StreamOptions,
     complain: Callable[[str], None],
 ) -> AnswerOnce:
-    """Listen for Plivo's one fetch of the answer XML.
+    """Hold the port for Plivo's one fetch of the answer XML.
 
     Args:
         base_url: The public base that reaches this port; None: the address that is listened on.
@@ -91,94 +132,14 @@ def listen(
     Raises:
         LocalError: The port is taken, or the address is not this machine's.
     """
-    token = secrets.token_urlsafe(24)
-
-    class Handler(BaseHTTPRequestHandler):
-        """One request of Plivo's."""
-
-        server_version = "uvcall"
-        sys_version = ""
-        timeout = 5
-        listener: ClassVar[AnswerOnce]
-
-        def do_GET(self) -> None:
-            self._answer()
-
-        def do_POST(self) -> None:
-            self._answer()
-
-        def _answer(self) -> None:
-            path = self.path.partition("?")[0].encode("latin-1", "replace")
-            wanted = {
-                kind: secrets.compare_digest(path, urlsplit(url).path.encode())
-                for kind, url in (("answer", self.listener.answer_url), ("machine", self.listener.machine_url))
-            }
-            # A proxy in front may strip the base's path: then only the last two parts of it arrive here.
-            local = {kind: secrets.compare_digest(path, f"/{token}/{kind}".encode()) for kind in wanted}
-            kind = next((kind for kind in wanted if wanted[kind] or local[kind]), None)
-            if kind is None:
-                self._reply(404, b"")
-                return
-            try:
-                length = int(self.headers.get("Content-Length") or 0)
-            except ValueError:
-                length = -1
-            if not 0 <= length <= _LARGEST_BODY:
-                self._reply(413, b"")
-                return
-            url = self.listener.answer_url if kind == "answer" else self.listener.machine_url
-            _, mark, query = self.path.partition("?")
-            request = HttpRequest(
-                method=self.command,
-                url=url + mark + query,
-                headers=tuple(self.headers.items()),
-                body=self.rfile.read(length),
-            )
-            try:
-                plivo.verify(request, auth_token, now=time.time())
-                webhook = plivo.parse_webhook(request)
-            except (SignatureInvalid, WebhookInvalid) as error:
-                complain(f"a request for the answer XML was turned away: {error.message}; expected it for {base}/…")
-                self._reply(403, b"")
-                return
-            if kind == "machine":
-                self.listener.note_machine(webhook.machine)
-                self._reply(200, b"")
-                return
-            document = self.listener.take()
-            self._reply(410 if document is None else 200, document or b"")
-
-        def _reply(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/xml")
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(body)
-            self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet: the path is a secret."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        allow_reuse_address = True
-
-        def handle_error(self, *_: object) -> None:
-            """Keep quiet about a peer that went away."""
-
     try:
-        server = Server((host, port), Handler)
+        held = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise LocalError(
             f"port {port} on {host} cannot be listened on for Plivo's answer URL: {reason}",
             hint="choose another with --answer-port, or let Ultravox dial: --via ultravox",
         ) from error
-    actual = server.server_address[1]
-    base = (base_url or f"http://{host}:{actual}").rstrip("/")
-    listener = AnswerOnce(f"{base}/{token}/answer", f"{base}/{token}/machine", actual, server, stream)
-    Handler.listener = listener
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    return listener
+    shown = f"[{host}]" if ":" in host else host
+    base = (base_url or f"http://{shown}:{held.getsockname()[1]}").rstrip("/")
+    return AnswerOnce(held, base, auth_token, stream, complain)
