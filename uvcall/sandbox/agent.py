@@ -38,6 +38,7 @@ from uvcall.sandbox.conversation import (
     Plan,
     Speak,
 )
+from uvcall.sandbox.faults import DROP_S, strike
 from uvcall.sandbox.recording import Recording, sayings
 from uvcall.sandbox.scenarios import SCENARIOS
 from uvcall.sandbox.speech import DEFAULT_SCRIPT
@@ -137,6 +138,8 @@ def _refusal(world: World, call: SandboxCall | None) -> tuple[int, str] | None:
         return 409, "somebody has joined the call already"
     if call.provider is None:
         return 501, f"the sandbox does not serve the medium {call.medium}"
+    if strike(world, "ultravox", "join", call_id=call.call_id):
+        return 503, "the agent does not join this time"
     return None
 
 
@@ -182,6 +185,8 @@ class _Session:
         call.control = self._control
         self.calls.join(call)
         limit = loop.call_later(seconds(call.settings["maxDuration"]) / pace.speed, self._time_is_up)
+        if strike(self.world, "ultravox", "stream", call_id=call.call_id):
+            loop.call_later(DROP_S / pace.speed, self.break_off)
         silence = asyncio.create_task(self._watch_silence(), name=f"silence {call.call_id}")
         try:
             await self._flush()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from uvcall.core.wire.events import (
     WireError,
 )
 from uvcall.sandbox.callee import Person, pick_up
+from uvcall.sandbox.faults import DROP_S, strike
 from uvcall.sandbox.handshake import MANNERS, Manners, new_session, shake_hands
 from uvcall.sandbox.playout import Beat, Playout
 from uvcall.sandbox.recording import Recording, sayings, tapes
@@ -130,6 +132,8 @@ class _Line:
         hears = asyncio.create_task(self._hear(), name=f"hear {self.leg.id}")
         speaks = asyncio.create_task(self._speak(), name=f"speak {self.leg.id}")
         over = asyncio.create_task(self.leg.over.wait(), name=f"over {self.leg.id}")
+        if strike(self.world, self.leg.provider.value, "stream", carrier_call_id=self.leg.id):
+            asyncio.get_running_loop().call_later(DROP_S / self.world.pace.speed, self._break_off)
         try:
             await asyncio.wait({hears, speaks, over}, return_when=asyncio.FIRST_COMPLETED)
             if not over.done() and not hears.done():
@@ -149,6 +153,12 @@ class _Line:
                 task.cancel()
             await asyncio.gather(hears, speaks, over, return_exceptions=True)
             await self.socket.close()
+
+    def _break_off(self) -> None:
+        """Let the connection just break: no close frame, nothing."""
+        plug = self.socket.get_extra_info("socket")
+        if plug is not None and not self.socket.closed:
+            plug.shutdown(socket.SHUT_RDWR)
 
     def note_stop(self) -> None:
         """Write down how much was said, both ways."""

@@ -20,6 +20,7 @@ import aiohttp
 
 from uvcall.core.carrier import Provider
 from uvcall.sandbox.conversation import Said
+from uvcall.sandbox.faults import LATE_S, strike
 from uvcall.sandbox.recording import Recording
 from uvcall.sandbox.rest import is_loopback
 from uvcall.sandbox.ultravox_schema import seconds
