@@ -140,7 +140,7 @@ def _table(entries: Sequence[Entry]) -> str:
                 record.outcome.value,
                 entry.state.value,
                 "" if record.duration_s is None else f"{record.duration_s:.1f}",
-                record.end_reason or entry.reason or "",
+                _words(record.end_reason or entry.reason),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]

@@ -90,7 +90,9 @@ def _named(journal: Journal, text: str) -> Entry:
 
 def _show(context: Context, settled: Settled) -> None:
     entry, out = settled.entry, context.out
-    out.result(f"{entry.attempt_id[:8]}  {entry.to} via {entry.provider}: {settled.words}")
+    # A vendor's words are among them: they may break no line.
+    words = " ".join(settled.words.split())
+    out.result(f"{entry.attempt_id[:8]}  {entry.to} via {entry.provider}: {words}")
     if settled.error is not None:
         out.error(settled.error.message, settled.error.hint)
     if settled.next is not None:
