@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 for any free one.")]
+Port = Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port; 0 for any free one.")]
 
 
 @app.command("serve")
@@ -49,10 +50,16 @@ def serve(
         "agent_script": agent_script,
     }
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
-    from uvcall.cli.sandbox_options import sandbox_options
+    from uvcall.cli.sandbox_options import known_place, sandbox_options
     from uvcall.sandbox.app import serve as run
 
-    run(sandbox_options(SimpleNamespace(**given)), out.json)
+    with known_place(context.state_dir) as note:
+
+        def ready(line: Mapping[str, Any]) -> None:
+            note(line["ultravox"])
+            out.json(line)
+
+        run(sandbox_options(SimpleNamespace(**given)), ready)
     return 0
 
 
@@ -87,6 +94,9 @@ def ring(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="With --call-control: where Telnyx's API listens.")
     ] = 8123,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="URL", help="Ring from inside the sandbox that runs there.")
+    ] = None,
     hang_up_after: Annotated[
         float | None, typer.Option("--hang-up-after", metavar="SECONDS", help="The caller hangs up, answered or not.")
     ] = None,
@@ -106,7 +116,6 @@ def ring(
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
     from uvcall.cli import ring as told
     from uvcall.cli.sandbox_options import sandbox_options
-    from uvcall.sandbox.ring import ring as run
 
     world = {"scenario": None, "speed": speed, "faults": "off", "seed": None, "agent_script": None}
     options = sandbox_options(SimpleNamespace(**world, callee_audio=callee_audio, port=port))
@@ -125,7 +134,7 @@ def ring(
     )
     key = told.signing_key(context.env, key_env)
     out.secrets = (key,) if key else ()
-    rung = run(options, caller, key=key, public_base=public_url, listener=told.telling(out.say))
+    rung = told.ring(options, caller, key=key, public_base=public_url, at=at, listener=told.telling(out.say))
     record = told.record(rung)
     for words in told.warnings(rung, forged="" if signature is Signature.GOOD else signature.value):
         out.warn(words)
@@ -141,17 +150,21 @@ def ring(
 @app.command("env")
 def env(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where `sandbox serve` listens.")] = 8123,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", metavar="PORT", min=1, max=65535, help="Where it listens (the one started last)."),
+    ] = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> int:
-    """Print the `export` lines that point uvcall, and the vendors' own SDKs, at `sandbox serve --port PORT`."""
+    """Print the `export` lines that point uvcall, and the vendors' own SDKs, at a running `sandbox serve`."""
     context: Context = ctx.obj
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
+    from uvcall.cli.sandbox_options import last_place
     from uvcall.sandbox.credentials import environment
 
-    values = environment(f"http://127.0.0.1:{port}")
+    values = environment(f"http://127.0.0.1:{port}" if port else last_place(context.state_dir))
     if as_json:
         out.json(values)
         return 0
