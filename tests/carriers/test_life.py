@@ -496,6 +496,38 @@ def test_plivo_finds_a_call_whose_uuid_is_not_the_requests(vendor, connect):
     assert (found.state, found.ids) == (LegState.ANSWERED, {"call_uuid": UUID})
 
 
+@pytest.mark.parametrize(("earlier", "own"), [("live", "live"), ("ended", "live"), ("ended", "ended")])
+def test_plivo_takes_no_earlier_call_to_the_number_for_its_own(vendor, connect, earlier, own):
+    before = UUID.replace("57a1", "46b0")
+    vendor.on("POST", PL_CALLS, says(201, {"api_id": "a", "message": "call fired", "request_uuid": "r-1"}))
+    line = connect(PLIVO, vendor.url)
+    placed = line.place()
+    states = {UUID: (own, "r-1"), before: (earlier, "r-0")}
+    later = "2099-01-01 00:00:00+00:00"
+
+    def lists(handler: Any) -> None:
+        wanted = vendor.heard[-1].query.get("status")
+        here = [uuid for uuid, (state, _) in states.items() if state == (wanted or "ended")]
+        records = [pl_record(call_uuid=uuid, initiation_time=later) for uuid in here]
+        says(200, {"api_id": "a", "calls": here} if wanted else {"api_id": "a", "meta": {}, "objects": records})(handler)
+
+    def shows(uuid: str) -> Any:
+        def show(handler: Any) -> None:
+            state, request = states[uuid]
+            wanted = vendor.heard[-1].query.get("status") or "ended"
+            live = pl_live("ringing", call_uuid=uuid, request_uuid=request, session_start=later)
+            found = says(200, live if state == "live" else pl_record(call_uuid=uuid))
+            (found if wanted == state else pl_missing())(handler)
+
+        return show
+
+    vendor.on("GET", PL_CALLS, lists)
+    for uuid in states:
+        vendor.on("GET", f"{PL_CALLS}{uuid}/", shows(uuid))
+    vendor.on("GET", f"{PL_CALLS}r-1/", pl_missing())
+    assert line.status(placed).ids == {"call_uuid": UUID}
+
+
 @pytest.mark.parametrize("provider", ALL)
 @pytest.mark.parametrize(
     "reply", [says(500, "no"), says(429, "{}"), says(200, "<html>"), says(200, "[]"), says(302), says(401, "{}")]

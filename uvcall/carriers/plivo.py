@@ -194,9 +194,9 @@ def status(client: Client, account: Account, placed: PlacedCall) -> LegStatus:
     if found is None and "call_uuid" not in placed.ids and uuid in client.orders:
         # The call's own UUID may differ from the request's: then only the numbers lead to it.
         order, since = client.orders[uuid]
-        others = find(client, account, order, since=since)
-        if len(others) == 1:
-            uuid = others[0].carrier_call_id
+        call = _of_request(find(client, account, order, since=since), uuid)
+        if call is not None:
+            uuid = call.carrier_call_id
             found = _look(client, uuid)
     if found is not None:
         client.seen.add(placed.carrier_call_id)
@@ -205,6 +205,17 @@ def status(client: Client, account: Account, placed: PlacedCall) -> LegStatus:
         # It was alive and is not: the record that says why is written a little later.
         return LegStatus(LegState.ENDED, Cause.UNKNOWN, ids={"call_uuid": uuid}, carrier_call_id=uuid)
     return LegStatus(LegState.QUEUED, raw="not listed yet")
+
+
+def _of_request(found: Sequence[PlacedCall], request_uuid: str) -> PlacedCall | None:
+    """Return the call that a request has made: the one that names it, else the newest that names none.
+
+    A live call names its request, the record of an ended one does not. An earlier call to the same number, busy a few
+    seconds ago, may be in the list too; the list has the newest first.
+    """
+    named = [call for call in found if call.ids.get("request_uuid") == request_uuid]
+    nameless = [call for call in found if "request_uuid" not in call.ids]
+    return next(iter(named + nameless), None)
 
 
 def _look(client: Client, uuid: str) -> LegStatus | None:
