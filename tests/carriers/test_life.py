@@ -509,7 +509,9 @@ def test_plivo_takes_no_earlier_call_to_the_number_for_its_own(vendor, connect, 
         wanted = vendor.heard[-1].query.get("status")
         here = [uuid for uuid, (state, _) in states.items() if state == (wanted or "ended")]
         records = [pl_record(call_uuid=uuid, initiation_time=later) for uuid in here]
-        says(200, {"api_id": "a", "calls": here} if wanted else {"api_id": "a", "meta": {}, "objects": records})(handler)
+        says(200, {"api_id": "a", "calls": here} if wanted else {"api_id": "a", "meta": {}, "objects": records})(
+            handler
+        )
 
     def shows(uuid: str) -> Any:
         def show(handler: Any) -> None:
