@@ -1,7 +1,7 @@
 # fish completion for uvcall: generated from the program's command tree.
 
-set -g __uvcall_commands 'dial' 'render-xml' 'reconcile' 'calls' 'calls list' 'calls show' 'config' 'config init' 'config set' 'config get' 'config unset' 'config list' 'config path' 'config check' 'sandbox' 'sandbox serve' 'sandbox ring' 'sandbox env' 'sandbox fidelity'
-set -g __uvcall_takes ' --profile' ' --config' 'dial --provider' 'dial --from' 'dial --agent' 'dial --prompt' 'dial --var' 'dial --voice' 'dial --model' 'dial --language' 'dial --temperature' 'dial --tool' 'dial --tools' 'dial --metadata' 'dial --call' 'dial --throttle' 'dial --prior-call' 'dial --first-speaker' 'dial --greeting' 'dial --greeting-delay' 'dial --ring-timeout' 'dial --max-duration' 'dial --voicemail' 'dial --carrier-option' 'dial --via' 'dial --answer-url' 'dial --answer-port' 'dial --answer-host' 'dial --timeout' 'dial --settle' 'dial --idempotency-key' 'dial --expect' 'dial --ok-codes' 'dial --save' 'dial --scenario' 'dial --speed' 'dial --faults' 'dial --seed' 'dial --callee-audio' 'dial --agent-script' 'render-xml --provider' 'render-xml --join-url' 'render-xml --direction' 'render-xml --option' 'render-xml --forward-to' 'render-xml --say' 'render-xml --output' 'render-xml -o' 'render-xml --agent' 'render-xml --prompt' 'render-xml --var' 'render-xml --voice' 'render-xml --model' 'render-xml --language' 'render-xml --temperature' 'render-xml --tool' 'render-xml --tools' 'render-xml --metadata' 'render-xml --call' 'render-xml --throttle' 'render-xml --prior-call' 'render-xml --first-speaker' 'render-xml --greeting' 'render-xml --max-duration' 'reconcile --assume-not-placed' 'calls list --provider' 'calls list --to' 'calls list --outcome' 'calls list --since' 'calls list --until' 'calls list --limit' 'config init --provider' 'config check --provider' 'sandbox serve --port' 'sandbox serve --scenario' 'sandbox serve --speed' 'sandbox serve --faults' 'sandbox serve --seed' 'sandbox serve --callee-audio' 'sandbox serve --agent-script' 'sandbox ring --provider' 'sandbox ring --to' 'sandbox ring --from' 'sandbox ring --called' 'sandbox ring --signature' 'sandbox ring --duplicate' 'sandbox ring --fallback-url' 'sandbox ring --status-url' 'sandbox ring --public-url' 'sandbox ring --key-env' 'sandbox ring --port' 'sandbox ring --hang-up-after' 'sandbox ring --scenario' 'sandbox ring --callee-audio' 'sandbox ring --speed' 'sandbox env --port'
+set -g __uvcall_commands 'dial' 'serve-inbound' 'render-xml' 'reconcile' 'calls' 'calls list' 'calls show' 'config' 'config init' 'config set' 'config get' 'config unset' 'config list' 'config path' 'config check' 'sandbox' 'sandbox serve' 'sandbox ring' 'sandbox env' 'sandbox fidelity'
+set -g __uvcall_takes ' --profile' ' --config' 'dial --provider' 'dial --from' 'dial --agent' 'dial --prompt' 'dial --var' 'dial --voice' 'dial --model' 'dial --language' 'dial --temperature' 'dial --tool' 'dial --tools' 'dial --metadata' 'dial --call' 'dial --throttle' 'dial --prior-call' 'dial --first-speaker' 'dial --greeting' 'dial --greeting-delay' 'dial --ring-timeout' 'dial --max-duration' 'dial --voicemail' 'dial --carrier-option' 'dial --via' 'dial --answer-url' 'dial --answer-port' 'dial --answer-host' 'dial --timeout' 'dial --settle' 'dial --idempotency-key' 'dial --expect' 'dial --ok-codes' 'dial --save' 'dial --scenario' 'dial --speed' 'dial --faults' 'dial --seed' 'dial --callee-audio' 'dial --agent-script' 'serve-inbound --provider' 'serve-inbound --host' 'serve-inbound --port' 'serve-inbound --public-url' 'serve-inbound --metrics-port' 'serve-inbound --workers' 'serve-inbound --number' 'serve-inbound --allow-from' 'serve-inbound --deny-from' 'serve-inbound --max-concurrent' 'serve-inbound --calls-per-caller' 'serve-inbound --calls-per-hour' 'serve-inbound --daily-minutes' 'serve-inbound --forward-to' 'serve-inbound --fallback-say' 'serve-inbound --agent' 'serve-inbound --prompt' 'serve-inbound --var' 'serve-inbound --voice' 'serve-inbound --model' 'serve-inbound --language' 'serve-inbound --temperature' 'serve-inbound --tool' 'serve-inbound --tools' 'serve-inbound --metadata' 'serve-inbound --call' 'serve-inbound --throttle' 'serve-inbound --prior-call' 'serve-inbound --first-speaker' 'serve-inbound --greeting' 'serve-inbound --max-duration' 'render-xml --provider' 'render-xml --join-url' 'render-xml --direction' 'render-xml --option' 'render-xml --forward-to' 'render-xml --say' 'render-xml --output' 'render-xml -o' 'render-xml --agent' 'render-xml --prompt' 'render-xml --var' 'render-xml --voice' 'render-xml --model' 'render-xml --language' 'render-xml --temperature' 'render-xml --tool' 'render-xml --tools' 'render-xml --metadata' 'render-xml --call' 'render-xml --throttle' 'render-xml --prior-call' 'render-xml --first-speaker' 'render-xml --greeting' 'render-xml --max-duration' 'reconcile --assume-not-placed' 'calls list --provider' 'calls list --to' 'calls list --outcome' 'calls list --since' 'calls list --until' 'calls list --limit' 'config init --provider' 'config check --provider' 'sandbox serve --port' 'sandbox serve --scenario' 'sandbox serve --speed' 'sandbox serve --faults' 'sandbox serve --seed' 'sandbox serve --callee-audio' 'sandbox serve --agent-script' 'sandbox ring --provider' 'sandbox ring --to' 'sandbox ring --from' 'sandbox ring --called' 'sandbox ring --signature' 'sandbox ring --duplicate' 'sandbox ring --fallback-url' 'sandbox ring --status-url' 'sandbox ring --public-url' 'sandbox ring --key-env' 'sandbox ring --port' 'sandbox ring --at' 'sandbox ring --hang-up-after' 'sandbox ring --scenario' 'sandbox ring --callee-audio' 'sandbox ring --speed' 'sandbox env --port'
 
 # Succeed where the words before the cursor name exactly the command $argv[1] and $argv[2] arguments, if that is given.
 function __uvcall_at
@@ -56,6 +56,7 @@ end
 complete -c uvcall -f
 
 complete -c uvcall -n '__uvcall_at \'\' 0' -a dial -d 'Place one phone call and follow it to its end'
+complete -c uvcall -n '__uvcall_at \'\' 0' -a serve-inbound -d 'Answer carriers\' webhooks: verify, decide, connect'
 complete -c uvcall -n '__uvcall_at \'\' 0' -a render-xml -d 'Print the carrier\'s XML for a join URL'
 complete -c uvcall -n '__uvcall_at \'\' 0' -a reconcile -d 'Settle attempts whose fate is unknown; never dials'
 complete -c uvcall -n '__uvcall_at \'\' 0' -a calls -d 'Show attempts to call somebody, as the journal remembers them'
@@ -114,6 +115,47 @@ complete -c uvcall -n '__uvcall_at \'dial\'' -l json -d 'Print JSON, and nothing
 complete -c uvcall -n '__uvcall_at \'dial\'' -l quiet -s q -d 'Say nothing but warnings and errors'
 complete -c uvcall -n '__uvcall_at \'dial\'' -l verbose -s v -d 'Say more'
 complete -c uvcall -n '__uvcall_at \'dial\'' -l help -s h -d 'Show this message and exit'
+
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l provider -r -f -a 'telnyx twilio plivo' -d 'Carrier, repeatable; every configured one'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l host -r -f -d 'Address to listen on (127.0.0.1)'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l port -r -f -d 'Port to listen on (8080); 0 for any'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l public-url -r -f -d 'The base URL that carriers call; what they sign'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l metrics-port -r -f -d 'Loopback port of /metrics (any free one)'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l workers -r -f -d 'Processes behind the port'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l number -r -f -d 'Number to serve, repeatable; every one'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l allow-from -r -f -d 'Caller to answer, repeatable; all others not'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l deny-from -r -f -d 'Caller to turn away, repeatable'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l allow-unknown -d 'Answer callers who withhold their number'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l max-concurrent -r -f -d 'Calls at the same time (2)'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l calls-per-caller -r -f -d 'Calls of one caller in ten minutes'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l calls-per-hour -r -f -d 'Calls of all callers in an hour'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l daily-minutes -r -f -d 'Minutes of conversation a day, UTC'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l forward-to -r -f -d 'Who is rung when no agent can be had'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l fallback-say -r -f -d 'What callers hear when no agent can be had'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l insecure-skip-signature -d 'Believe anybody; on loopback only'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l agent -r -f -d 'Ultravox agent that speaks'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l prompt -r -f -a '(__uvcall_at_file)' -d 'System prompt, when no agent is named'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l var -r -f -d 'Fill {{K}} in the prompt, or an agent\'s template'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l voice -r -f -d 'Voice, by id or name'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l model -r -f -d 'Ultravox model'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l language -r -f -d 'Language hint: en, de-CH (BCP 47)'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l temperature -r -f -d 'How freely the model speaks, 0 to 1'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l tool -r -f -d 'A tool, by name'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l tools -r -f -a '(__uvcall_at_file)' -d 'Tool definitions, a JSON array'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l metadata -r -f -d 'Note on the Ultravox call'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l record -d 'Have Ultravox record the call'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l no-record -d 'Have Ultravox record the call'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l call -r -f -a '(__uvcall_at_file)' -d 'A Create Call body to start from; options win'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l throttle -r -f -d 'Ultravox call throttle to obey'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l prior-call -r -f -d 'Continue an earlier Ultravox call'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l first-speaker -r -f -a 'user agent' -d 'Who speaks first (outbound: user)'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l greeting -r -f -d 'What the agent says first, or to a silent callee'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l max-duration -r -f -d 'Longest call (10m)'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l sandbox -d 'Use simulated vendors on this machine: no account, no cost'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l json -d 'Print JSON, and nothing else, on stdout'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l quiet -s q -d 'Say nothing but warnings and errors'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l verbose -s v -d 'Say more'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l help -s h -d 'Show this message and exit'
 
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l provider -r -f -a 'telnyx twilio plivo' -d 'Carrier (default: the only one configured)'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l join-url -r -f -d 'Join URL of an Ultravox call; - reads stdin'
@@ -232,7 +274,7 @@ complete -c uvcall -n '__uvcall_at \'config check\'' -l help -s h -d 'Show this 
 
 complete -c uvcall -n '__uvcall_at \'sandbox\' 0' -a serve -d 'Run the sandbox until interrupted; print one JSON line when it is ready'
 complete -c uvcall -n '__uvcall_at \'sandbox\' 0' -a ring -d 'Ring a webhook as a carrier does, follow what it answers, and exit with what came of the call'
-complete -c uvcall -n '__uvcall_at \'sandbox\' 0' -a env -d 'Print the `export` lines that point uvcall, and the vendors\' own SDKs, at `sandbox serve --port PORT`'
+complete -c uvcall -n '__uvcall_at \'sandbox\' 0' -a env -d 'Print the `export` lines that point uvcall, and the vendors\' own SDKs, at a running `sandbox serve`'
 complete -c uvcall -n '__uvcall_at \'sandbox\' 0' -a fidelity -d 'List every known difference between the sandbox and the vendors'
 complete -c uvcall -n '__uvcall_at \'sandbox\'' -l help -s h -d 'Show this message and exit'
 
@@ -260,6 +302,7 @@ complete -c uvcall -n '__uvcall_at \'sandbox ring\'' -l public-url -r -f -d 'Bas
 complete -c uvcall -n '__uvcall_at \'sandbox ring\'' -l key-env -r -f -d 'Environment variable with the key that signs (the sandbox\'s)'
 complete -c uvcall -n '__uvcall_at \'sandbox ring\'' -l call-control -d 'Telnyx: a Call Control event, commands taken on --port'
 complete -c uvcall -n '__uvcall_at \'sandbox ring\'' -l port -r -f -d 'With --call-control: where Telnyx\'s API listens'
+complete -c uvcall -n '__uvcall_at \'sandbox ring\'' -l at -r -f -d 'Ring from inside the sandbox that runs there'
 complete -c uvcall -n '__uvcall_at \'sandbox ring\'' -l hang-up-after -r -f -d 'The caller hangs up, answered or not'
 complete -c uvcall -n '__uvcall_at \'sandbox ring\'' -l scenario -r -f -a 'answer mute hangup-early' -d 'The caller: answer (talks), mute, hangup-early'
 complete -c uvcall -n '__uvcall_at \'sandbox ring\'' -l callee-audio -r -F -d 'What the caller says'
@@ -269,7 +312,7 @@ complete -c uvcall -n '__uvcall_at \'sandbox ring\'' -l quiet -s q -d 'Say nothi
 complete -c uvcall -n '__uvcall_at \'sandbox ring\'' -l verbose -s v -d 'Say more'
 complete -c uvcall -n '__uvcall_at \'sandbox ring\'' -l help -s h -d 'Show this message and exit'
 
-complete -c uvcall -n '__uvcall_at \'sandbox env\'' -l port -r -f -d 'Where `sandbox serve` listens'
+complete -c uvcall -n '__uvcall_at \'sandbox env\'' -l port -r -f -d 'Where it listens (the one started last)'
 complete -c uvcall -n '__uvcall_at \'sandbox env\'' -l json -d 'Print JSON, and nothing else, on stdout'
 complete -c uvcall -n '__uvcall_at \'sandbox env\'' -l quiet -s q -d 'Say nothing but warnings and errors'
 complete -c uvcall -n '__uvcall_at \'sandbox env\'' -l verbose -s v -d 'Say more'

@@ -258,3 +258,16 @@ def test_the_caller_plays_a_file(ring, tmp_path):
         out.writeframes(b"\x00\x10" * 8000)
     ran = ring("plivo", "--callee-audio", str(path), "--json", "-q")
     assert ran.code == 0
+
+
+def test_a_caller_inside_a_running_sandbox(run_uvcall, webhook, sandbox):
+    to = f"{webhook.url}/plivo"
+    at = sandbox.ready["ultravox"]
+    ran = run_uvcall("sandbox", "ring", "--provider", "plivo", "--to", to, "--at", at, "--json")
+    assert (ran.code, ran.json["outcome"]) == (0, "completed")
+    assert "talking (L16 at 16000)\n" in ran.stderr
+    assert [e["type"] for e in sandbox.history() if e["type"] == "call.incoming"] == ["call.incoming"]
+    faster = run_uvcall("sandbox", "ring", "--provider", "plivo", "--to", to, "--at", at, "--speed", "2")
+    assert (faster.code, faster.stdout) == (2, "")
+    nobody = run_uvcall("sandbox", "ring", "--provider", "plivo", "--to", to, "--at", "http://127.0.0.1:9")
+    assert (nobody.code, nobody.stdout) == (7, "")

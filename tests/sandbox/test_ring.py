@@ -25,11 +25,12 @@ from uvcall.core.model import Cause
 from uvcall.core.webhook import FORM, HttpRequest, SignatureInvalid, WebhookInvalid
 from uvcall.core.wire import wire
 from uvcall.core.wire.events import WebhookKind
-from uvcall.errors import LocalError, UsageError
+from uvcall.errors import ContractBroken, LocalError, UsageError
 from uvcall.sandbox import credentials as c
 from uvcall.sandbox.ring import ring
-from uvcall.sandbox.ring_call import Caller, Rung, Signature, checked
+from uvcall.sandbox.ring_call import Caller, Rung, Signature, Trouble, checked
 from uvcall.sandbox.ring_webhook import TRIES, form, signed, tries
+from uvcall.sandbox.ring_window import ring_at
 from uvcall.sandbox.world import Options
 
 TELNYX, TWILIO, PLIVO = Provider.TELNYX, Provider.TWILIO, Provider.PLIVO
@@ -634,3 +635,98 @@ def test_the_bodys_type_is_the_carriers(hook):
     for provider in Provider:
         dial_in(provider, hook)
     assert all(header(request, "Content-Type").startswith(FORM) for request in hook.seen)
+
+
+# ---- from inside a sandbox that runs already
+
+
+@pytest.mark.parametrize("provider", Provider)
+def test_a_caller_inside_a_sandbox_is_understood(hook, run_sandbox, join_url, provider):
+    vendors = run_sandbox(speed=8.0)
+    hook.says(connect(provider, join_url(vendors, provider.value)))
+    events: list[dict[str, Any]] = []
+    caller = Caller(provider, hook.url + "/in", duplicates=2, status_url=hook.url + "/status")
+    rung = ring_at(vendors.ready["ultravox"], caller, events.append)
+    assert (rung.joined, rung.stream_end, rung.leg.cause, rung.leg.direction) == (
+        True,
+        "agent",
+        Cause.NORMAL,
+        "inbound",
+    )
+    assert [knock.same for knock in rung.knocks].count(True) == 2
+    assert {"call.incoming", "webhook", "call.answered", "media.stopped", "call.ended"} <= {e["type"] for e in events}
+    assert len(hook.at("/status")) == 1
+    calls = f"{vendors.ready['ultravox']}/api/calls"
+    key = {"X-API-Key": c.ULTRAVOX_API_KEY}
+    (call,) = httpx.get(calls, headers=key).json()["results"]
+    messages = httpx.get(f"{calls}/{call['callId']}/messages", headers=key).json()["results"]
+    assert {message["role"] for message in messages} == {"MESSAGE_ROLE_USER", "MESSAGE_ROLE_AGENT"}
+
+
+def test_call_control_inside_a_sandbox(hook, run_sandbox, join_url):
+    """The application's own settings lead to the API that knows the call: no port to agree on."""
+    vendors = run_sandbox()
+    url = join_url(vendors, "telnyx")
+
+    def decide(request: HttpRequest) -> tuple[int, str, str]:
+        data = json.loads(request.body)["data"]
+        if data["event_type"] == "call.initiated":
+            wire(TELNYX).verify(request, c.TELNYX_PUBLIC_KEY, now=time.time())
+            httpx.post(
+                f"{vendors.ready['telnyx']}/calls/{data['payload']['call_control_id']}/actions/answer",
+                headers={"Authorization": f"Bearer {c.TELNYX_API_KEY}"},
+                json={"stream_url": url, "stream_bidirectional_mode": "rtp"},
+            )
+        return 200, "application/json", ""
+
+    hook.decide = decide
+    rung = ring_at(vendors.ready["telnyx"], Caller(TELNYX, hook.url + "/in", call_control=True))
+    assert (rung.joined, rung.leg.answered_at is not None, rung.trouble) == (True, True, None)
+
+
+def test_trouble_comes_through(hook, run_sandbox):
+    hook.says("", status=500)
+    vendors = run_sandbox()
+    rung = ring_at(vendors.ready["ultravox"], Caller(TWILIO, hook.url, fallback_url=hook.url + "/fallback"))
+    assert rung.trouble == Trouble("11200", "the webhook answered HTTP 500", 500)
+    assert [knock.kind for knock in rung.knocks] == ["first", "fallback"]
+    assert rung.leg.cause is Cause.FAILED
+
+
+def test_a_reset_ends_the_callers_call(hook, run_sandbox, until):
+    vendors = run_sandbox(speed=1.0)
+    hook.says("<Response><Pause length='60'/></Response>")
+    found: list[UsageError] = []
+
+    def call() -> None:
+        try:
+            ring_at(vendors.ready["ultravox"], Caller(TWILIO, hook.url))
+        except UsageError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    until(lambda: [e for e in vendors.history() if e["type"] == "call.answered"])
+    httpx.post(f"{vendors.ready['ultravox']}/_sandbox/reset")
+    thread.join(10)
+    assert [error.message for error in found] == ["the sandbox was reset"]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"provider": "x", "to": "y"}, {"provider": "twilio"}, {"provider": "twilio", "to": 5}, [], "x"]
+)
+def test_the_doorbell_refuses_what_is_no_caller(run_sandbox, body):
+    answer = httpx.post(f"{run_sandbox().ready['ultravox']}/_sandbox/ring", json=body)
+    assert (answer.status_code, set(answer.json())) == (400, {"error", "hint"})
+
+
+def test_no_sandbox_there(hook):
+    with pytest.raises(UsageError):
+        ring_at("http://192.0.2.1", Caller(TWILIO, hook.url))
+    with pytest.raises(ContractBroken):
+        ring_at(hook.url, Caller(TWILIO, hook.url))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(LocalError):
+        ring_at(url, Caller(TWILIO, hook.url))

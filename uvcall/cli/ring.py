@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from uvcall.core.model import CallRecord, Cause, Failure, LegState, LegStatus, UltravoxCall
 from uvcall.core.outcome import ENDINGS, as_json, decide
-from uvcall.errors import ConfigError
-from uvcall.sandbox.ring_call import Rung
+from uvcall.errors import ConfigError, UsageError
+from uvcall.sandbox.ring_call import Caller, Rung
+from uvcall.sandbox.world import Options
 
 #: How a media stream ended, in the words of an Ultravox call's end.
 _STREAM_ENDS: Final = {"agent": "agent_hangup", "leg": "hangup", "broken": "connection_error"}
@@ -34,6 +35,38 @@ def signing_key(env: Mapping[str, str], name: str | None) -> str | None:
     if not env.get(name):
         raise ConfigError(f"--key-env: the variable {name[:60]} is not set", hint=f"export {name[:60]}=…, then again")
     return env[name]
+
+
+def ring(
+    options: Options,
+    caller: Caller,
+    *,
+    key: str | None,
+    public_base: str,
+    at: str | None,
+    listener: Callable[[Mapping[str, Any]], None],
+) -> Rung:
+    """Ring from a world of this process, or from inside the sandbox at `at`. Raises as either does.
+
+    Raises:
+        UsageError: Something that the other sandbox decides by itself.
+    """
+    if at is None:
+        from uvcall.sandbox.ring import ring as alone
+
+        return alone(options, caller, key=key, public_base=public_base, listener=listener)
+    given = (
+        ("--key-env", key is not None),
+        ("--public-url", bool(public_base)),
+        ("--callee-audio", options.callee_audio is not None),
+        ("--speed", options.speed != 1.0),
+    )
+    theirs = [name for name, is_given in given if is_given]
+    if theirs:
+        raise UsageError(f"{theirs[0]} and --at: that sandbox has its own", hint=f"leave {theirs[0]} out")
+    from uvcall.sandbox.ring_window import ring_at
+
+    return ring_at(at, caller, listener)
 
 
 def record(rung: Rung) -> CallRecord:

@@ -22,6 +22,7 @@ from uvcall.sandbox.faults import Faults, parse_faults
 from uvcall.sandbox.gate import Gate, Window
 from uvcall.sandbox.originate import Originator
 from uvcall.sandbox.rest import plivo, plivo_account, telnyx, telnyx_account, texml, twilio, twilio_account
+from uvcall.sandbox.ring_window import Doorbell
 from uvcall.sandbox.scenarios import SCENARIOS
 from uvcall.sandbox.world import History, Options, Pace, World
 
@@ -65,6 +66,7 @@ def new_app(world: World, exchange: Exchange) -> web.Application:
         plivo.Calls(exchange),
         plivo_account.Account(exchange),
         Window(world, faults),
+        Doorbell(exchange),
     ):
         app.add_routes(face.routes())
     app.add_routes(ultravox.routes(world))

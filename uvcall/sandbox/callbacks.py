@@ -98,7 +98,9 @@ class Messenger:
             fault = strike(self.world, leg.provider.value, "webhook", event=event, carrier_call_id=leg.id)
             for _ in range(2 if fault == "duplicate-webhook" else 1):
                 pause = LATE_S if fault == "late-webhook" else 0.0
-                self.world.spawn(self._deliver(leg, event, url, method, fields, data, pause), f"webhook {event}")
+                self.world.spawn(
+                    self._deliver(leg, event, url, method, fields, data, pause), f"webhook {event} of {leg.id}"
+                )
 
     async def fetch(self, leg: Leg, url: str, method: str, fields: Mapping[str, str]) -> str:
         """Ask the user's server for an answer document.
