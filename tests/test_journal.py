@@ -138,9 +138,7 @@ def test_nothing_that_may_have_rung_is_asked_for_again() -> None:
         reached |= new
         # A cancellation is the carrier's own word about a leg that was found, not a guess.
         new = {
-            TRANSITIONS[pair]
-            for pair in TRANSITIONS
-            if pair[0] in reached and pair[1] is not Step.LEG_CANCELED
+            TRANSITIONS[pair] for pair in TRANSITIONS if pair[0] in reached and pair[1] is not Step.LEG_CANCELED
         } - reached
     assert reached == {State.UNKNOWN, State.PLACED, State.ENDED}
 
@@ -172,9 +170,7 @@ def test_a_step_tells_what_it_must_and_nothing_strange(journal: Journal) -> None
 
 def test_a_whole_call_through_two_carriers_is_kept_with_its_trail(journal: Journal) -> None:
     me = Owner(4242, "boot/77")
-    one = intent(
-        key="cron-7", via="sdk", owner=me, command="uvcall dial +12025550100 --provider twilio,plivo"
-    )
+    one = intent(key="cron-7", via="sdk", owner=me, command="uvcall dial +12025550100 --provider twilio,plivo")
     journal.begin(one)
     attempt = one.attempt_id
     at = [NOW + timedelta(seconds=second) for second in range(10)]
@@ -289,9 +285,7 @@ def test_the_operators_word_is_recorded_as_such(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("state", set(State) - {State.ENDED})
-def test_an_attempt_that_nobody_ended_frees_its_number_unless_its_fate_is_open(
-    journal: Journal, state: State
-) -> None:
+def test_an_attempt_that_nobody_ended_frees_its_number_unless_its_fate_is_open(journal: Journal, state: State) -> None:
     first = begun(journal, *WAYS[state], owner=Owner(4242, "boot/77"))
     late = DEATH + GRACE
     soon = late - timedelta(microseconds=1)
@@ -371,9 +365,7 @@ def test_a_caller_with_a_bug_is_told(journal: Journal, wrong: dict[str, Any]) ->
         {"death_at": NOW.replace(tzinfo=None)},
     ],
 )
-def test_an_identifier_that_is_none_is_refused_and_not_repeated(
-    journal: Journal, wrong: dict[str, Any]
-) -> None:
+def test_an_identifier_that_is_none_is_refused_and_not_repeated(journal: Journal, wrong: dict[str, Any]) -> None:
     attempt = begun(journal, Step.LEG_INTENT)
     with pytest.raises(ValueError) as refused:
         journal.step(attempt, Step.PLACED, NOW, **wrong)
@@ -390,9 +382,7 @@ def test_a_result_is_of_the_contract(journal: Journal, wrong: dict[str, Any]) ->
 
 def test_words_of_a_peer_lose_what_nobody_may_find(journal: Journal, tmp_path: Path) -> None:
     attempt = begun(journal, Step.LEG_INTENT, command=f"uvcall dial --call {JOIN}")
-    words = (
-        f"bad url\r\n{JOIN} Bearer abcdefgh1234 \0 {API_KEY} KEY0123456789ABCDEF01_x " + "\ud800" + "y" * 400
-    )
+    words = f"bad url\r\n{JOIN} Bearer abcdefgh1234 \0 {API_KEY} KEY0123456789ABCDEF01_x " + "\ud800" + "y" * 400
     error = Failure("unknown", words, hint=words, vendor_code=words)
     journal.step(attempt, Step.UNKNOWN, NOW, reason=words, error=error)
     entry = got(journal, attempt)
@@ -415,11 +405,7 @@ def test_prose_is_one_short_line_that_can_be_stored(text: str) -> None:
     assert said.encode("utf-8").decode() == said
 
 
-@given(
-    st.datetimes(
-        timezones=st.sampled_from([UTC, timezone(timedelta(hours=-5)), timezone(timedelta(hours=14))])
-    )
-)
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-5)), timezone(timedelta(hours=14))])))
 def test_stamps_sort_as_instants_do_and_come_back(moment: datetime) -> None:
     if not 1 < moment.year < 9999:
         return
@@ -590,9 +576,7 @@ class Life(RuleBasedStateMachine):
     )
     def begin(self, last: int, key: str | None, prompt: str, alive: bool) -> str:
         to, digest = f"+1202555010{last}", digest_of({"prompt": prompt})
-        one = intent(
-            to, key=key, digest=digest, created_at=self.now, death_at=self.now + GRACE, owner=Owner(1)
-        )
+        one = intent(to, key=key, digest=digest, created_at=self.now, death_at=self.now + GRACE, owner=Owner(1))
         with_key = [each for each, a in self.model.items() if key is not None and a["key"] == key]
         holder = [each for each in self._open() if self.model[each]["to"] == to]
         expected: type[Exception] | None = None

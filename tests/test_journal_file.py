@@ -170,9 +170,7 @@ def test_another_programs_database_is_refused(home: Path) -> None:
     assert "backup" in refused(home, "belongs to another program").hint
 
 
-@pytest.mark.parametrize(
-    "content", [b"garbage " * 1000, b"x", b"\0" * 8192, b"SQLite format 3\0" + b"\xff" * 5000]
-)
+@pytest.mark.parametrize("content", [b"garbage " * 1000, b"x", b"\0" * 8192, b"SQLite format 3\0" + b"\xff" * 5000])
 def test_a_file_that_is_no_database_is_refused(home: Path, content: bytes) -> None:
     path = home / "journal.db"
     path.write_bytes(content)
@@ -464,9 +462,7 @@ def test_a_process_killed_between_two_steps_leaves_the_last_one(home: Path, surv
 
 
 @pytest.mark.parametrize("lines", [1, 8, 33, 90, 141])
-def test_a_process_killed_in_full_flight_loses_no_step_that_it_was_told_is_kept(
-    home: Path, lines: int
-) -> None:
+def test_a_process_killed_in_full_flight_loses_no_step_that_it_was_told_is_kept(home: Path, lines: int) -> None:
     writer = start(WRITER, home, "run")
     heard = [hear(writer) for _ in range(lines)]
     writer.kill()
@@ -478,9 +474,7 @@ def test_a_process_killed_in_full_flight_loses_no_step_that_it_was_told_is_kept(
         # What was said is there, in that order; one step may be on disk that was not said any more.
         assert trail[: len(heard)] == heard
         assert len(trail) <= len(heard) + 1
-        assert all(
-            entry.open == (len(journal.history(entry.attempt_id)) < 5) for entry in journal.recent(10_000)
-        )
+        assert all(entry.open == (len(journal.history(entry.attempt_id)) < 5) for entry in journal.recent(10_000))
 
 
 def test_a_process_whose_files_may_not_grow_is_told_so_and_stops(home: Path) -> None:

@@ -55,9 +55,7 @@ def call(journal: Journal, times: Times, number: int, commits: int) -> float:
     started = perf_counter()
     timed(times, "commit", lambda: journal.begin(one))
     for step, facts in steps:
-        timed(
-            times, "commit", lambda step=step, facts=facts: journal.step(one.attempt_id, step, NOW, **facts)
-        )
+        timed(times, "commit", lambda step=step, facts=facts: journal.step(one.attempt_id, step, NOW, **facts))
     return (perf_counter() - started) * 1000
 
 

@@ -116,7 +116,13 @@ QUICK = Timing(
     leg_grace_s=0.05, overtime_s=5, create_s=2, request_s=2, hang_up_s=0.5, max_wait_s=2, settle_poll_s=0.005,
 )  # fmt: skip
 
-LEG = LegOrder(to="+12025550100", from_="+12025550199", attempt_id="0b6c2f1e-8f3c-4b6e-9f0a-1d2e3f4a5b6c", ring_timeout_s=0, time_limit_s=60)
+LEG = LegOrder(
+    to="+12025550100",
+    from_="+12025550199",
+    attempt_id="0b6c2f1e-8f3c-4b6e-9f0a-1d2e3f4a5b6c",
+    ring_timeout_s=0,
+    time_limit_s=60,
+)
 ORDER = DialOrder(
     Provider.TWILIO, CreateCall("/api/calls", {"medium": {"twilio": {}}}), LEG, max_duration_s=0, settle_s=0.05
 )
