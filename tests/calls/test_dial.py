@@ -471,6 +471,30 @@ def test_a_journal_that_breaks_after_the_carrier_has_answered_loses_no_call(run,
     assert any(note.startswith("the journal misses this") for note in notes)
 
 
+def test_an_earlier_attempts_leg_is_not_taken_for_this_ones(run, peers, journal):
+    peers.places = deque([PlacedCall(Provider.TWILIO, "CA1", {})])
+    assert run().outcome is Outcome.COMPLETED
+    again = replace(LEG, attempt_id="11111111-2222-4333-8444-555555555555")
+    peers.places = deque([FateUnknown("lost"), FateUnknown("lost")])
+    peers.finds = deque([[PlacedCall(Provider.TWILIO, "CA1")]])
+    record = run(leg=again, settle_s=0.02)
+    assert (record.outcome, record.placed, record.carrier_call_id) == (Outcome.UNKNOWN, "unknown", None)
+    journal.assume_not_placed(again.attempt_id, NOON, "the test")
+    peers.statuses, peers.calls = deque([HUNG_UP]), deque([left("hangup")])
+    peers.finds = deque([[PlacedCall(Provider.TWILIO, "CA2"), PlacedCall(Provider.TWILIO, "CA1")]])
+    record = run(leg=replace(LEG, attempt_id="22222222-2222-4333-8444-555555555555"))
+    assert (record.outcome, record.carrier_call_id) == (Outcome.COMPLETED, "CA2")
+
+
+def test_a_journal_that_breaks_before_the_leg_is_found_loses_no_call(run, peers, journal):
+    def lose():
+        journal.close()
+        return FateUnknown("lost")
+
+    peers.places, peers.finds = deque([lose]), deque([[PlacedCall(Provider.TWILIO, "CA1")]])
+    assert run().outcome is Outcome.COMPLETED
+
+
 # -- fail-over ----------------------------------------------------------------------------------------------------------
 
 

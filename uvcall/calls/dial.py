@@ -239,7 +239,7 @@ class _Steps:
         except FateUnknown as error:
             self.scribe.unknown(attempt, error.message)
             self.watch(Progress(Moment.SETTLING, error.message))
-            placed = self._settle(lambda: _newest(line, leg, since), error)
+            placed = self._settle(lambda: self._newest(line, leg, since), error)
         self._adopt(attempt, placed)
 
     def _adopt(self, attempt: Attempt, placed: PlacedCall) -> None:
@@ -292,7 +292,7 @@ class _Steps:
         """Learn the carrier's id of a leg that Ultravox placed; without it, Ultravox alone is followed."""
         for _ in range(3):
             try:
-                placed = self.desk.run(lambda: _newest(line, self.order.leg, since), self.timing.request_s)
+                placed = self.desk.run(lambda: self._newest(line, self.order.leg, since), self.timing.request_s)
             except (UvcallError, Late):
                 placed = None
             if placed is not None:
@@ -300,6 +300,11 @@ class _Steps:
                 return
             self.desk.sleep(self.timing.poll_ringing_s)
         self.watch(Progress(Moment.NOTE, f"{self.order.provider} does not list the call; following it at Ultravox"))
+
+    def _newest(self, line: CarrierLine, leg: LegOrder, since: float) -> PlacedCall | None:
+        """Look for the order's leg: the newest that the journal does not know as another attempt's."""
+        found = line.find(leg, since=since)
+        return next((placed for placed in found if not self.scribe.another_has(placed, leg.attempt_id)), None)
 
     def _settle(self, look: Callable[[], T | None], error: FateUnknown) -> T:
         """Look until found or `--settle` has passed; then the error stands."""
@@ -368,8 +373,3 @@ class _Steps:
         except Interrupted:
             return "left"
         return "hung up" if ended else "left"
-
-
-def _newest(line: CarrierLine, leg: LegOrder, since: float) -> PlacedCall | None:
-    found = line.find(leg, since=since)
-    return found[0] if found else None

@@ -13,9 +13,9 @@ from typing import Any, Unpack
 
 from uvcall.calls.attempt import Attempt, DialOrder
 from uvcall.calls.ports import Clock, Moment, Observer, Progress
-from uvcall.core.model import CallRecord, Outcome
+from uvcall.core.model import CallRecord, Outcome, PlacedCall
 from uvcall.core.outcome import failure
-from uvcall.errors import LocalError, UvcallError
+from uvcall.errors import LocalError, UsageError, UvcallError
 from uvcall.journal import Facts, Intent, Journal, Step, digest_of, this_process
 
 #: Seconds past every limit that the peers were given, until everything remote is surely over.
@@ -103,6 +103,19 @@ class Scribe:
     def unknown(self, attempt: Attempt, reason: str) -> None:
         """Commit that nobody knows whether a phone rings."""
         self._late(attempt, Step.UNKNOWN, reason=reason)
+
+    def another_has(self, placed: PlacedCall, attempt_id: str) -> bool:
+        """Say whether the journal knows the leg as another attempt's: of a call to the number a few seconds ago."""
+        for text in {placed.carrier_call_id, *placed.ids.values()}:
+            try:
+                owner = self.journal.by_any_id(text)
+            except UsageError:  # several have it: whose it is, it is not this one's alone
+                return True
+            except LocalError:  # the leg that was found is worth more than a journal that cannot be read
+                return False
+            if owner is not None and owner.attempt_id != attempt_id:
+                return True
+        return False
 
     def close(self, attempt: Attempt, record: CallRecord) -> None:
         """Commit how it ended, before it is printed."""
