@@ -62,7 +62,7 @@ def plan_call(context: Context, flags: DialFlags) -> Plan:
     )
     # The number first: what is wrong with it is wrong whatever else is missing.
     homes = (str(settings.raw[f"{p}.from"][0]) for p in Provider if f"{p}.from" in settings.raw)
-    check_number(flags.to, from_=flags.from_ or next(homes, None))
+    check_number(flags.to, from_=flags.from_ or next((home for home in homes if home != flags.to), None))
     carriers = named or (context.provider(settings),)
     if flags.answer_url is not None and Provider.PLIVO not in carriers:
         raise UsageError(f"--answer-url is Plivo's; {carriers[0]} takes the join URL itself", hint="leave it out")
