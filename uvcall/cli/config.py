@@ -274,7 +274,10 @@ def _profile(context: Context) -> str | None:
         UsageError: Its name is not one.
     """
     if context.profile is not None and not _PROFILE.fullmatch(context.profile):
-        raise UsageError("--profile: a name has up to 64 ASCII letters, digits, dashes and underscores")
+        raise UsageError(
+            "--profile: a name has up to 64 ASCII letters, digits, dashes and underscores",
+            hint="for example --profile staging",
+        )
     return context.profile
 
 

@@ -77,7 +77,9 @@ def change(path: Path, values: Mapping[str, object], *, profile: str | None = No
     except (TOMLKitError, TypeError) as error:
         raise ConfigError(f"{path} cannot be changed: {error}", hint="mend it in an editor") from error
     except OSError as error:
-        raise LocalError(f"{path} cannot be read: {error.strerror}") from error
+        raise LocalError(
+            f"{path} cannot be read: {error.strerror}", hint="check its permissions and the disk"
+        ) from error
     if path.is_symlink() and any(True for _ in _secrets(document.unwrap())):
         raise AuthError(f"{path} is a symbolic link; a secret goes only into a file of its own", hint=_LINK_HINT)
     write_private(target, text.encode())

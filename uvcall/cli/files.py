@@ -61,7 +61,7 @@ def read_text(given: str, option: str, *, stdin: TextIO | None, limit: int = LIM
     if given.startswith("@"):
         return _decoded(read_bytes(given[1:], option, limit=limit), given[1:], option)
     if len(given.encode("utf-8", "surrogateescape")) > limit:
-        raise UsageError(f"{option}: longer than {limit:,} bytes")
+        raise UsageError(f"{option}: longer than {limit:,} bytes", hint="give a shorter text")
     return given
 
 
@@ -90,13 +90,16 @@ def parse_json(text: str, where: str) -> Any:
         if len(found) != len(pairs):
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
-            raise UsageError(f"{where}: the name {twice[:60]!a} stands twice in one object{_line_of(text, twice)}")
+            raise UsageError(
+                f"{where}: the name {twice[:60]!a} stands twice in one object{_line_of(text, twice)}",
+                hint="drop or rename one of the two",
+            )
         return found
 
     def number(digits: str) -> float:
         value = float(digits)
         if value in (float("inf"), float("-inf")):
-            raise UsageError(f"{where}: the number {digits[:40]} is too large")
+            raise UsageError(f"{where}: the number {digits[:40]} is too large", hint="numbers end at 1.79e308")
         return value
 
     def not_json(constant: str) -> NoReturn:
@@ -107,13 +110,24 @@ def parse_json(text: str, where: str) -> Any:
         # A lone \ud800 is legal JSON and no text: no request could carry it.
         json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise UsageError(f"{where} is not JSON: {error.msg}, line {error.lineno}, column {error.colno}") from error
+        raise UsageError(
+            f"{where} is not JSON: {error.msg}, line {error.lineno}, column {error.colno}",
+            hint="texts and names stand in double quotes, a comma between two items and none after the last",
+        ) from error
     except RecursionError as error:
-        raise UsageError(f"{where} is nested too deeply") from error
+        raise UsageError(
+            f"{where} is nested too deeply", hint="is it the right file? no call has so many levels"
+        ) from error
     except UnicodeEncodeError as error:
-        raise UsageError(f"{where} holds half a character (an escape from \\ud800 to \\udfff)") from error
+        raise UsageError(
+            f"{where} holds half a character (an escape from \\ud800 to \\udfff)",
+            hint="write the character itself, or both halves of its escape",
+        ) from error
     except ValueError as error:
-        raise UsageError(f"{where} holds a number with too many digits") from error
+        raise UsageError(
+            f"{where} holds a number with too many digits",
+            hint="put it in quotes if it is an identifier, else round it",
+        ) from error
     return value
 
 

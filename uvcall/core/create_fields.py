@@ -51,6 +51,9 @@ class OneOf:
 
 TEXT, NUMBER, INT, BOOL, DURATION, ANY_OBJECT = "text", "number", "whole number", "true or false", "duration", "object"
 
+_REFERENCE: Final = "https://docs.ultravox.ai/api-reference/calls/calls-post"
+_BRACES: Final = 'an object stands in braces: {"name": …}'
+
 _OUTPUT_MEDIUM: Final = OneOf(("MESSAGE_MEDIUM_VOICE", "MESSAGE_MEDIUM_TEXT"))
 _DATA_MESSAGES: Final = Fields(
     dict.fromkeys(
@@ -223,12 +226,13 @@ AGENT_CALL: Final = Fields(
     }
 )
 
-_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    TEXT: (str,),
-    NUMBER: (int, float),
-    INT: (int,),
-    BOOL: (bool,),
-    ANY_OBJECT: (Mapping,),
+#: What Python makes of a JSON value of this kind, and how such a value is written.
+_KINDS: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
+    TEXT: ((str,), 'a text stands in double quotes: "7"'),
+    NUMBER: ((int, float), "a number stands without quotes: 0.7"),
+    INT: ((int,), "a whole number has no quotes and no point: 16000"),
+    BOOL: ((bool,), "write true or false, without quotes"),
+    ANY_OBJECT: ((Mapping,), _BRACES),
 }
 
 
@@ -243,17 +247,18 @@ def check_fields(value: object, shape: Any, path: str) -> None:
             _check_object(value, shape, path)
         case ListOf():
             if not isinstance(value, (list, tuple)):
-                raise UsageError(f"{path} must be a list")
+                raise UsageError(f"{path} must be a list", hint="a list stands in brackets, even with one item: [ … ]")
             for index, item in enumerate(value):
                 check_fields(item, shape.item, f"{path}[{index}]")
         case MapOf():
             if not isinstance(value, Mapping):
-                raise UsageError(f"{path} must be an object")
+                raise UsageError(f"{path} must be an object", hint=_BRACES)
             for name, item in value.items():
                 check_fields(item, shape.value, f"{path}.{_short(name)}")
         case OneOf():
             if value not in shape.words:
-                raise UsageError(f"{path} must be one of {', '.join(shape.words)}")
+                hint = did_you_mean(str(value).upper(), shape.words) or "write the whole word, in double quotes"
+                raise UsageError(f"{path} must be one of {', '.join(shape.words)}", hint=hint)
         case _:
             _check_scalar(value, shape, path)
 
@@ -275,7 +280,7 @@ def check_depth(value: object, path: str) -> None:
         ]
         if not level:
             return
-    raise UsageError(f"{path} is nested deeper than {DEEPEST} levels")
+    raise UsageError(f"{path} is nested deeper than {DEEPEST} levels", hint="is it the right file?")
 
 
 def check_tool_name(name: str, path: str) -> None:
@@ -285,28 +290,40 @@ def check_tool_name(name: str, path: str) -> None:
         UsageError: It is not up to 64 ASCII letters, digits, dashes and underscores.
     """
     if not _TOOL_NAME.fullmatch(name):
-        raise UsageError(f"{path}: a tool's name is up to 64 ASCII letters, digits, dashes and underscores")
+        raise UsageError(
+            f"{path}: a tool's name is up to 64 ASCII letters, digits, dashes and underscores",
+            hint="give the name that the tool has at Ultravox, or its id",
+        )
 
 
 def _check_object(value: object, shape: Fields, path: str) -> None:
     if not isinstance(value, Mapping):
-        raise UsageError(f"{path} must be an object")
+        raise UsageError(f"{path} must be an object", hint=_BRACES)
     for name, item in value.items():
         if name not in shape.known:
-            raise UsageError(f"{path} has no field {_short(name)}", hint=did_you_mean(name, shape.known))
+            hint = did_you_mean(name, shape.known) or f"its fields are listed at {_REFERENCE}"
+            raise UsageError(f"{path} has no field {_short(name)}", hint=hint)
         check_fields(item, shape.known[name], f"{path}.{name}")
     present = [name for name in shape.one_of if name in value]
     if shape.one_of and len(present) != 1:
         got = " and ".join(present) or "none"
-        raise UsageError(f"{path} must have exactly one of {', '.join(shape.one_of)}; it has {got}")
+        raise UsageError(
+            f"{path} must have exactly one of {', '.join(shape.one_of)}; it has {got}",
+            hint=f"keep {present[0]} or another, not both" if present else f"add one: {shape.one_of[0]}, for example",
+        )
 
 
 def _check_scalar(value: object, shape: str, path: str) -> None:
     if shape == DURATION:
         if not isinstance(value, str) or not DURATION_TEXT.fullmatch(value):
-            raise UsageError(f'{path} must be seconds in Ultravox\'s form: "600s" or "0.384s"')
-    elif not isinstance(value, _TYPES[shape]) or (isinstance(value, bool) and shape != BOOL):
-        raise UsageError(f"{path} must be {'an' if shape == ANY_OBJECT else 'a'} {shape}")
+            raise UsageError(
+                f'{path} must be seconds in Ultravox\'s form: "600s" or "0.384s"',
+                hint='seconds in double quotes and no other unit: ten minutes are "600s"',
+            )
+        return
+    types, hint = _KINDS[shape]
+    if not isinstance(value, types) or (isinstance(value, bool) and shape != BOOL):
+        raise UsageError(f"{path} must be {'an' if shape == ANY_OBJECT else 'a'} {shape}", hint=hint)
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:

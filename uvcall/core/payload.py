@@ -253,7 +253,10 @@ def _tools(spec: CallSpec, base: Mapping[str, Any]) -> dict[str, Any]:
     if spec.agent is not None:
         overrides = dict(base.get("toolOverrides", {}))
         if "remove" in overrides and overrides.get("removeAll"):
-            raise UsageError("--call.toolOverrides has remove and removeAll, which exclude each other")
+            raise UsageError(
+                "--call.toolOverrides has remove and removeAll, which exclude each other",
+                hint="removeAll takes off every tool, so drop remove; or drop removeAll",
+            )
         overrides |= {"add": join_tools(overrides.get("add", ()), mine)} if mine else {}
         return {"toolOverrides": overrides} if overrides else {}
     if spec.prior_call_id and not mine and "selectedTools" not in base:
@@ -303,9 +306,14 @@ def _metadata(spec: CallSpec, base: Mapping[str, Any]) -> dict[str, Any]:
         if not name or name.startswith(_RESERVED) or len(name) > _LONGEST_VALUE:
             raise UsageError(f"{name[:60]!a} cannot be a metadata key", hint=f"{_RESERVED}* is Ultravox's own")
         if len(value) > _LONGEST_VALUE * 4:
-            raise UsageError(f"the metadata value of {name[:60]!a} is longer than {_LONGEST_VALUE * 4} characters")
+            raise UsageError(
+                f"the metadata value of {name[:60]!a} is longer than {_LONGEST_VALUE * 4} characters",
+                hint="keep long texts elsewhere, and here the id under which they are found",
+            )
     if len(metadata) > _MOST_METADATA:
-        raise UsageError(f"there are more than {_MOST_METADATA} metadata keys")
+        raise UsageError(
+            f"there are more than {_MOST_METADATA} metadata keys", hint="drop some, or put several into one value"
+        )
     metadata |= {_ATTEMPT: spec.attempt_id} if spec.attempt_id is not None else {}
     return {"metadata": metadata} if metadata else {}
 
@@ -324,15 +332,24 @@ def _medium(spec: CallSpec, base: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(f"--call has medium.{kind}.outgoing, which makes Ultravox dial too", hint="use --via ultravox")
     merged = {**extra, **options}
     if kind == "serverWebSocket" and "inputSampleRate" not in merged:
-        raise UsageError("the medium serverWebSocket needs inputSampleRate")
+        raise UsageError(
+            "the medium serverWebSocket needs inputSampleRate",
+            hint='in --call: "medium": {"serverWebSocket": {"inputSampleRate": 16000}}',
+        )
     return {"medium": {kind: merged}}
 
 
 def _query(spec: CallSpec, body: Mapping[str, Any]) -> dict[str, str]:
     if spec.agent is not None and (spec.prior_call_id is not None or spec.enable_greeting_prompt is not None):
-        raise UsageError("a call of an agent takes neither priorCallId nor enableGreetingPrompt")
+        raise UsageError(
+            "a call of an agent takes neither priorCallId nor enableGreetingPrompt",
+            hint="leave --prior-call out, or --agent",
+        )
     if spec.prior_call_id is not None and "initialMessages" in body:
-        raise UsageError("initialMessages cannot be given for a call that continues another one")
+        raise UsageError(
+            "initialMessages cannot be given for a call that continues another one",
+            hint="drop them from --call, or leave --prior-call out",
+        )
     greeting = spec.enable_greeting_prompt
     return _given(
         enableGreetingPrompt=None if greeting is None else str(greeting).lower(),
@@ -347,5 +364,5 @@ def _given(**fields: Any) -> dict[str, Any]:
 
 def _seconds(seconds: float, what: str) -> str:
     if not 0 <= seconds < 10**6:
-        raise UsageError(f"{what} is out of range")
+        raise UsageError(f"{what} is out of range", hint="from 0 to 999999 seconds")
     return wire_duration(seconds)

@@ -82,7 +82,10 @@ def check_variables(variables: Mapping[str, str]) -> None:
         if not _NAME.fullmatch(name):
             raise UsageError(f"--var {name[:40]!a} is not a name", hint="a name has letters, digits, _ . and -")
         if len(value) > _LONGEST_VALUE:
-            raise UsageError(f"--var {name} is longer than {_LONGEST_VALUE} characters")
+            raise UsageError(
+                f"--var {name} is longer than {_LONGEST_VALUE} characters",
+                hint="a long text belongs into the prompt itself: --prompt @FILE",
+            )
         if _CONTROLS.search(value):
             raise UsageError(f"--var {name} holds a control character", hint="only plain text and line feeds")
 
@@ -94,7 +97,9 @@ def check_text(text: str, what: str) -> None:
         UsageError: It is longer than 200,000 characters, or holds a NUL or half a character.
     """
     if len(text) > LONGEST_TEXT:
-        raise UsageError(f"{what} is longer than {LONGEST_TEXT:,} characters")
+        raise UsageError(
+            f"{what} is longer than {LONGEST_TEXT:,} characters", hint="shorten it; a tool can look up what is long"
+        )
     if _BROKEN.search(text):
         raise UsageError(f"{what} holds a NUL or half a character", hint="write it as plain UTF-8 text")
 

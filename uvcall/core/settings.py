@@ -87,6 +87,14 @@ KEYRING_MARK: Final = "keyring:"
 
 _LONGEST_NAME: Final = 60
 
+#: A value that every setting of the kind takes.
+_EXAMPLES: Final[Mapping[str, str]] = {
+    "duration": "90s",
+    "phone": "+12025550100",
+    "phones": "+12025550100,+12025550101",
+    "url": "https://example.com",
+}
+
 DEFAULT: Final = "default"
 UNSET: Final = "unset"
 
@@ -117,7 +125,7 @@ class Settings:
             raise AuthError(f"{name} ({source}) {error}", hint=_how_to_set(key)) from error
         except ValueError as error:
             if source.startswith("-"):
-                raise UsageError(f"{source}: {error}") from error
+                raise UsageError(f"{source}: {error}", hint=_how_to_give(key, source)) from error
             raise ConfigError(f"{name} ({source}): {error}", hint=_how_to_set(key)) from error
 
     def text(self, name: str) -> str:
@@ -298,6 +306,13 @@ def _how_to_set(key: Key) -> str:
     value = "" if key.secret else " VALUE"
     variables = " or ".join((key.env, *key.vendor_env))
     return f"uvcall config set {key.name}{value}, or {variables} in the environment"
+
+
+def _how_to_give(key: Key, source: str) -> str:
+    example = key.choices[0] if key.choices else key.default if key.kind == "int" else _EXAMPLES.get(key.kind)
+    if example is None:
+        return f"without {source}, {key.name} of the environment or the file counts"
+    return f"for example {source} {example}"
 
 
 def _short(name: str) -> str:

@@ -222,7 +222,10 @@ def admit(intent: Intent) -> Entry:
     if intent.key is not None and (
         not intent.key.isprintable() or not 1 <= len(intent.key) <= 200 or SECRET.search(intent.key)
     ):
-        raise UsageError("the idempotency key must be 1 to 200 printable characters, and no secret")
+        raise UsageError(
+            "the idempotency key must be 1 to 200 printable characters, and no secret",
+            hint="name what the call is for: --idempotency-key invoice-4711-reminder",
+        )
     return Entry(
         attempt_id=str(UUID(intent.attempt_id)),
         provider=Provider(intent.provider).value,
