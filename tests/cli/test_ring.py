@@ -271,3 +271,25 @@ def test_a_caller_inside_a_running_sandbox(run_uvcall, webhook, sandbox):
     assert (faster.code, faster.stdout) == (2, "")
     nobody = run_uvcall("sandbox", "ring", "--provider", "plivo", "--to", to, "--at", "http://127.0.0.1:9")
     assert (nobody.code, nobody.stdout) == (7, "")
+
+
+def test_an_interrupt_hangs_up(start_uvcall, webhook):
+    """The caller puts the phone down, and the carrier still sends word of it."""
+    import signal
+
+    paths = []
+    usual = webhook.answer
+    webhook.answer = lambda carrier, request: paths.append(carrier) or usual("twilio", request)
+    webhook.says = (200, '<Response><Pause length="60"/></Response>')
+    process = start_uvcall(
+        "sandbox", "ring", "--provider", "twilio", "--to", f"{webhook.url}/twilio", "--status-url", f"{webhook.url}/end"
+    )
+    for line in process.stderr:
+        if line.startswith("answered"):
+            break
+    process.send_signal(signal.SIGINT)
+    said, talk = process.communicate(timeout=10)
+    assert (process.returncode, said) == (130, "")
+    assert "over: normal, by the caller\n" in talk
+    assert "Traceback" not in talk
+    assert paths == ["twilio", "end"]
