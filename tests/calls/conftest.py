@@ -4,8 +4,9 @@ import pytest
 from support.scripted import ORDER, QUICK, Clock, Peers
 
 from uvcall.calls.desk import Desk
-from uvcall.calls.dial import Route, dial
+from uvcall.calls.dial import dial
 from uvcall.calls.ports import CarrierLine
+from uvcall.calls.route import Route
 from uvcall.carriers import Account
 from uvcall.journal import open_journal
 

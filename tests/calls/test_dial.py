@@ -20,9 +20,9 @@ from support.scripted import (
     leg_ended,
 )
 
-from uvcall.calls.dial import Route
 from uvcall.calls.ports import CarrierLine, Moment
 from uvcall.calls.preview import preview
+from uvcall.calls.route import Route
 from uvcall.carriers import Account
 from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause, CreatedCall, LegState, LegStatus, Outcome, PlacedCall, UltravoxCall

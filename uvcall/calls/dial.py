@@ -9,52 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Event
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TypeVar
 
-from uvcall.calls.attempt import Attempt, DialOrder
+from uvcall.calls.attempt import Attempt
 from uvcall.calls.desk import Desk, Job, Late
 from uvcall.calls.follow import Timing, follow, hang_up
 from uvcall.calls.history import record_of
 from uvcall.calls.ports import Agents, CarrierLine, Clock, Moment, Observer, Progress, silent
+from uvcall.calls.route import Route
 from uvcall.calls.scribe import Scribe
 from uvcall.core.model import CallRecord, CreatedCall, LegOrder, Outcome, PlacedCall
-from uvcall.core.secret import JoinUrl
 from uvcall.errors import FateUnknown, Interrupted, Temporary, UvcallError
 from uvcall.journal import Journal, KeyTaken
 
 T = TypeVar("T")
 
 _LOOK = "a phone may ring; uvcall reconcile looks for the call"
-
-
-class AnswerListener(Protocol):
-    """Where Plivo fetches the answer XML: `uvcall.server.answer_once`."""
-
-    answer_url: str
-    machine_url: str
-
-    def open(self) -> None:
-        """Begin to answer; the port has been held before. Slow the first time."""
-
-    def serve(self, join_url: JoinUrl) -> None:
-        """Hold the XML ready for its one fetch."""
-
-    def fetched(self) -> bool:
-        """Return whether the carrier has fetched it."""
-
-    def machine(self) -> bool | None:
-        """Return the carrier's verdict on who answered, if it has come."""
-
-
-class Route(NamedTuple):
-    """One way to the callee. All routes of a call share one attempt.
-
-    `line` is None only where Ultravox dials and there are no credentials for the carrier; `listener` is Plivo's.
-    """
-
-    order: DialOrder
-    line: CarrierLine | None
-    listener: AnswerListener | None = None
 
 
 def dial(

@@ -298,6 +298,7 @@ def _dial(context: Context, flags: DialFlags) -> CallRecord:
     """Do everything that `dial` does but show."""
     from uvcall.calls import dial as use_case
     from uvcall.calls.desk import Desk
+    from uvcall.calls.route import Route
     from uvcall.cli import save
     from uvcall.cli.plan import needs_listener, plan_call
     from uvcall.cli.screen import screen
@@ -312,7 +313,7 @@ def _dial(context: Context, flags: DialFlags) -> CallRecord:
     journal = context.journal()
     desk = Desk()
     listener = next((_listener(context, plan, order) for order, _ in plan.legs if needs_listener(order)), None)
-    routes = [use_case.Route(order, line, listener if needs_listener(order) else None) for order, line in plan.legs]
+    routes = [Route(order, line, listener if needs_listener(order) else None) for order, line in plan.legs]
     first = plan.legs[0][0]
     try:
         with _signals(desk), screen(context.out, f"{first.leg.to} via {first.provider}") as watch:
