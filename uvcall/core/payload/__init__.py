@@ -15,11 +15,11 @@ from uvcall.core.create_fields import (
     AGENT_CALL,
     CALL,
     MEDIA,
-    check_depth,
     check_fields,
     did_you_mean,
 )
 from uvcall.core.duration import wire_duration
+from uvcall.core.payload.start import starting_body
 from uvcall.core.prompt import (
     DEFAULT_GREETING_PROMPT,
     DEFAULT_PROMPT,
@@ -92,10 +92,9 @@ def create_call(spec: CallSpec) -> CreateCall:
     Raises:
         UsageError: A field is unknown, of the wrong kind, contradicts another, or does not exist for an agent's call.
     """
-    check_depth(spec.base, "--call")
     if spec.agent is not None and not _AGENT_ID.fullmatch(spec.agent):
         raise UsageError("--agent is not an agent's id", hint="copy the id from the agent's page, or its URL")
-    base = _base(spec)
+    base = starting_body(spec.base, spec.agent)
     sections = (_voice, _speech, _first_speaker, _tools, _silence, _limits, _metadata, _medium)
     body = dict(base)
     for section in sections:
@@ -103,65 +102,6 @@ def create_call(spec: CallSpec) -> CreateCall:
     check_fields(body, CALL if spec.agent is None else AGENT_CALL, "the call")
     path = "/api/calls" if spec.agent is None else f"/api/agents/{spec.agent}/calls"
     return CreateCall(path, body, _query(spec, body))
-
-
-# ---- the body to start from
-
-
-def _base(spec: CallSpec) -> dict[str, Any]:
-    """Check `--call` and bring its deprecated field up to date."""
-    base = dict(spec.base)
-    if spec.agent is not None:
-        _refuse_foreign(base, CALL.known, AGENT_CALL.known, _NOT_FOR_AGENTS, "which a call of an agent does not take")
-        if base.get("agentId", spec.agent) != spec.agent:
-            raise UsageError("--call has another agentId than --agent", hint="give one of them")
-    else:
-        _refuse_foreign(base, AGENT_CALL.known, CALL.known, _ONLY_FOR_AGENTS, "which only a call of an agent takes")
-    if "firstSpeaker" in base:
-        base = _modernized(base)
-    check_fields(base, CALL if spec.agent is None else AGENT_CALL, "--call")
-    return base
-
-
-#: What to do instead, for fields of the other endpoint.
-_NOT_FOR_AGENTS: Final[Mapping[str, str]] = {
-    "selectedTools": "toolOverrides.add adds tools to the agent's own",
-    "systemPrompt": "the agent has its own; templateContext (--var) fills it",
-    "externalVoice": "the agent's template has it; voice may be given here",
-}
-_ONLY_FOR_AGENTS: Final[Mapping[str, str]] = {
-    "agentId": "name the agent with --agent",
-    "templateContext": "--var fills the prompt",
-    "toolOverrides": "selectedTools lists the tools of a call without an agent",
-}
-
-
-def _refuse_foreign(
-    base: Mapping[str, Any],
-    elsewhere: Mapping[str, Any],
-    here: Mapping[str, Any],
-    instead: Mapping[str, str],
-    why: str,
-) -> None:
-    for name in base:
-        if name in elsewhere and name not in here and name != "firstSpeaker":
-            hint = instead.get(name, "set it in the agent's template")
-            raise UsageError(f"--call has {name}, {why}", hint=hint)
-
-
-def _modernized(base: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the deprecated `firstSpeaker` into `firstSpeakerSettings`; sending both is said to be rejected."""
-    rest = {name: value for name, value in base.items() if name != "firstSpeaker"}
-    kinds = {"FIRST_SPEAKER_AGENT": "agent", "FIRST_SPEAKER_USER": "user"}
-    old = base["firstSpeaker"]
-    if not isinstance(old, str) or old not in kinds:
-        raise UsageError(
-            f"--call.firstSpeaker must be one of {', '.join(kinds)}", hint="firstSpeakerSettings replaces it"
-        )
-    settings = rest.setdefault("firstSpeakerSettings", {kinds[old]: {}})
-    if isinstance(settings, Mapping) and kinds[old] not in settings:
-        raise UsageError("--call has firstSpeaker and firstSpeakerSettings, and they differ", hint="drop firstSpeaker")
-    return rest
 
 
 # ---- the sections: what the flags say, given the body to start from
