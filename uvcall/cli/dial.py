@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
+from uvcall.cli.record import accepted_codes, exit_code, show
 from uvcall.core.carrier import Provider
 from uvcall.core.model import CallRecord, Outcome
-from uvcall.errors import UsageError, UvcallError
+from uvcall.errors import UvcallError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from uvcall.calls.follow import Timing
     from uvcall.cli.plan import Plan
     from uvcall.server.answer_once import AnswerOnce
-
-#: The exit code when `--expect` names other outcomes than the one that came.
-UNEXPECTED: Final = 32
 
 
 class Via(StrEnum):
@@ -178,7 +176,7 @@ def dial(
 def run(context: Context, flags: DialFlags) -> int:
     """Carry out `dial` and show its record, whatever happens."""
     try:
-        codes = _ok_codes(flags)
+        codes = accepted_codes(flags.expect, flags.ok_codes)
         if flags.dry_run:
             return _dry_run(context, flags)
         record = _dial(context, flags)
@@ -200,77 +198,14 @@ def run(context: Context, flags: DialFlags) -> int:
             error=Failure("internal_error", message, hint),
         )
         codes = frozenset()
-    show(context, record)
+    show(context.out, record)
     return exit_code(record, flags.expect, codes)
-
-
-def exit_code(record: CallRecord, expect: str | None, ok_codes: frozenset[int]) -> int:
-    """Return the process's exit code: the outcome's own, unless `--expect` or `--ok-codes` say otherwise."""
-    if expect is not None:
-        if record.outcome.value in expect.split(","):
-            return 0
-        return record.exit_code or UNEXPECTED
-    return 0 if record.exit_code in ok_codes else record.exit_code
-
-
-def show(context: Context, record: CallRecord) -> None:
-    """Show the record: one JSON object, or a line of result and the error, if any, on stderr."""
-    out = context.out
-    if out.as_json:
-        from uvcall.core.outcome import as_json
-
-        out.json(as_json(record))
-        return
-    if record.error is not None:
-        said = f" ({record.error.vendor_code})" if record.error.vendor_code else ""
-        out.error(record.error.message + said, record.error.hint)
-    if record.placed == "no" and record.error is not None:
-        return
-    facts = [f"{record.outcome}: {record.to}"]
-    if record.provider:
-        facts.append(f"via {record.provider}")
-    if record.duration_s:
-        facts.append(f"{record.duration_s:.1f} s")
-    if record.end_reason and record.end_reason != record.outcome:
-        facts.append(record.end_reason)
-    if record.recording:
-        facts.append(f"recording {record.recording}")
-    out.result(", ".join(facts))
-    ids = f"attempt {record.attempt_id}, Ultravox {record.ultravox_call_id}, carrier {record.carrier_call_id}"
-    if record.outcome in {Outcome.UNKNOWN, Outcome.UNOBSERVED, Outcome.INTERRUPTED, Outcome.ACCEPTED}:
-        out.say(ids)
-    else:
-        out.detail(ids)
 
 
 def _bare(flags: DialFlags, outcome: Outcome, code: int) -> CallRecord:
     provider = (flags.provider or "").partition(",")[0]
     provider = provider if provider in set(Provider) else ""
     return CallRecord(outcome, code, "no", provider, flags.to, flags.from_ or "", created_at=datetime.now(UTC))
-
-
-def _ok_codes(flags: DialFlags) -> frozenset[int]:
-    """Read `--ok-codes` and check `--expect`.
-
-    Raises:
-        UsageError: A code is no number, or an outcome does not exist.
-    """
-    known = {outcome.value for outcome in Outcome}
-    for word in (flags.expect or "").split(",") if flags.expect is not None else ():
-        if word not in known:
-            from difflib import get_close_matches
-
-            close = get_close_matches(word, known, n=1)
-            raise UsageError(
-                f"--expect: there is no outcome {word[:40]!r}",
-                hint=f"did you mean {close[0]}?" if close else "the README lists the outcomes",
-            )
-    codes: set[int] = set()
-    for word in (flags.ok_codes or "").split(",") if flags.ok_codes is not None else ():
-        if not (word.isascii() and word.isdigit() and int(word[:4]) <= 255):
-            raise UsageError(f"--ok-codes: {word[:40]!r} is not an exit code", hint="--ok-codes 10,11")
-        codes.add(int(word))
-    return frozenset(codes)
 
 
 def _dry_run(context: Context, flags: DialFlags) -> int:
