@@ -26,10 +26,7 @@ PACKAGE = ROOT / "uvcall"
 SOURCES = {path.relative_to(ROOT).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
 
-#: A module is one thing; these are, and are longer than the rest.
-LONG = {
-    "uvcall/cli/dial.py": "a third of it is the list of dial's own options",
-}
+#: Lines of a module; what is longer is more than one thing.
 LONGEST = 350
 
 #: Modules that exist to subclass what a heavy library has, and are imported inside functions themselves.
@@ -159,7 +156,7 @@ def loaded_by(*argv, home):
         ("render-xml", "--provider", "twilio", "--join-url", "wss://voice.ultravox.ai/calls/x"),
         ("render-xml", "--provider", "plivo", "--join-url", "wss://voice.ultravox.ai/calls/x"),
         ("config", "list"),
-        ("sandbox", "env"),
+        ("sandbox", "env", "--port", "8090"),
     ],
     ids=" ".join,
 )
@@ -265,7 +262,7 @@ def test_every_module_says_what_it_is():
 
 def test_a_module_is_one_thing():
     lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in SOURCES.items()}
-    assert {name for name, length in lengths.items() if length > LONGEST} == set(LONG)
+    assert [name for name, length in lengths.items() if length > LONGEST] == []
 
 
 def test_names_are_the_fields_terms():
