@@ -104,9 +104,9 @@ def party(value: str, name: str, *, plus: bool = True) -> str:
     Raises:
         WebhookInvalid: It is neither.
     """
-    if value.lower() in _WITHHELD or _ADDRESS.fullmatch(value):
-        return ""
     number = value if plus or value.startswith("+") else f"+{value}"
+    if value.lower() in _WITHHELD or number in _WITHHELD or _ADDRESS.fullmatch(value):
+        return ""
     if not E164.fullmatch(number):
         raise invalid(f"the webhook's {name} is not a phone number")
     return number

@@ -104,10 +104,10 @@ def verify(request: HttpRequest, key: str, *, now: float) -> None:  # noqa: ARG0
         digest = hashlib.sha256(request.body).hexdigest()
         if len(hashes) != 1 or not hmac.compare_digest(hashes[0].encode("utf-8"), digest.encode("ascii")):
             raise unsigned("the body is not the one that the signed URL speaks of")
-    right = False
-    for url in _spellings(request.url):
-        right |= hmac.compare_digest(base64(_mac(key, url, form, algorithm)).encode("ascii"), given)
-    if not right:
+    if not any(
+        hmac.compare_digest(base64(_mac(key, url, form, algorithm)).encode("ascii"), given)
+        for url in _spellings(request.url)
+    ):
         raise unsigned("the signature does not match")
 
 
