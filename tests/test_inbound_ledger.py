@@ -1,0 +1,125 @@
+"""The ledger of inbound calls: what is on disk, who sees it, and what when it cannot be written."""
+
+import asyncio
+import sqlite3
+import stat
+
+import pytest
+
+from uvcall.core.inbound_policy import ADMIT, Rules, Step
+from uvcall.errors import LocalError
+from uvcall.journal.inbound import NAME, Claim, InboundLedger, Known, Note, checkpoint
+from uvcall.server.ledger import AsyncLedger
+
+RULES = Rules(max_concurrent=2, per_caller=100)
+CALLER, OURS = "+12025550123", "+12025550199"
+NOW = 1_000_000.0
+
+
+def claim(key, at=NOW):
+    return Claim(key, CALLER, OURS, at)
+
+
+def opened(directory, rules=RULES, now=NOW):
+    return InboundLedger(directory, rules, now=now)
+
+
+def test_a_call_is_claimed_once_by_whomever(tmp_path):
+    one, other = opened(tmp_path), opened(tmp_path)
+    assert one.batch([claim("twilio:a"), claim("twilio:a")]) == [ADMIT, Known("twilio:a", Step.CLAIMED, NOW)]
+    (found,) = other.batch([claim("twilio:a", NOW + 1)])
+    assert found == Known("twilio:a", Step.CLAIMED, NOW)
+    one.batch([Note("twilio:a", Step.CREATED, NOW + 1, "uv-1")])
+    assert other.known("twilio:a") == Known("twilio:a", Step.CREATED, NOW + 1, "uv-1")
+    assert other.key_of("uv-1") == "twilio:a"
+    other.batch([Note("twilio:a", Step.ENDED, NOW + 2, word="hangup")])
+    one.batch([Note("twilio:a", Step.JOINED, NOW + 1.5)])
+    assert one.known("twilio:a").step is Step.ENDED, "a late word does not bring it back"
+    one.close()
+    other.close()
+
+
+def test_workers_count_each_others_calls_and_a_restart_counts_on(tmp_path):
+    one, other = opened(tmp_path), opened(tmp_path)
+    assert one.batch([claim("a")]) == [ADMIT]
+    assert other.batch([claim("b")]) == [ADMIT]
+    assert one.batch([claim("c")])[0].reason == "too many calls at once"
+    other.batch([Note("b", Step.CREATED, NOW, "uv-b")])
+    one.close()
+    other.close()
+    again = opened(tmp_path)
+    assert again.open_calls() == {"b": "uv-b"}
+    assert again.batch([claim("d")])[0].busy
+    assert again.batch([claim("c")]) == [Known("c", Step.REFUSED, NOW, word="busy: too many calls at once")]
+    again.close()
+
+
+def test_ids_are_kept_for_months_and_not_for_ever(tmp_path):
+    for days, known in ((89, True), (180, False)):
+        ledger = opened(tmp_path, now=NOW + days * 86_400)
+        if days == 89:
+            ledger.batch([claim("old")])
+        assert (ledger.known("old") is not None) is known
+        ledger.close()
+
+
+def test_notes_about_strangers_calls_are_not_kept(tmp_path):
+    ledger = opened(tmp_path)
+    ledger.batch([Note("twilio:never", Step.ENDED, NOW)])
+    assert ledger.known("twilio:never") is None
+    ledger.close()
+
+
+def test_the_file_is_the_users_alone_and_holds_no_join_url(tmp_path):
+    opened(tmp_path).close()
+    path = tmp_path / NAME
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    columns = {row[1] for row in sqlite3.connect(path).execute("PRAGMA table_info(steps)")}
+    assert columns == {"seq", "key", "step", "at", "caller", "ultravox_id", "word"}
+    path.chmod(0o644)
+    with pytest.raises(LocalError, match="not yours alone"):
+        opened(tmp_path)
+    path.unlink()
+    (tmp_path / "elsewhere").touch(mode=0o600)
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LocalError):
+        opened(tmp_path)
+
+
+def test_its_secret_stays_the_same(tmp_path):
+    for fresh in ("first", "second"):
+        ledger = opened(tmp_path)
+        assert ledger.secret("x", fresh) == "first"
+        ledger.close()
+
+
+def test_what_cannot_be_written_is_decided_from_memory_one_call_at_a_time(tmp_path):
+    """A lock that another holds is like a full disk: the caller is answered all the same, and the service says so."""
+    troubles = []
+
+    async def main():
+        ledger = AsyncLedger(opened(tmp_path), troubles.append)
+        assert await ledger.claim(claim("a")) == ADMIT
+        lock = sqlite3.connect(tmp_path / NAME, isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+        assert (await ledger.claim(claim("b"))).reason == "too many calls at once"
+        assert not ledger.healthy
+        ledger.note(Note("a", Step.ENDED, NOW))
+        lock.execute("ROLLBACK")
+        lock.close()
+        await asyncio.sleep(1.05)
+        assert await ledger.claim(claim("c")) == ADMIT
+        assert ledger.healthy
+        await ledger.close()
+
+    asyncio.run(main())
+    assert "locked" in troubles[0].message
+
+
+def test_a_checkpoint_folds_the_log_in(tmp_path):
+    ledger = opened(tmp_path)
+    ledger.batch([claim(f"k{n}") for n in range(50)])
+    before = (tmp_path / NAME).stat().st_size
+    checkpoint(tmp_path / NAME)
+    assert (tmp_path / NAME).stat().st_size > before
+    ledger.close()
