@@ -56,7 +56,7 @@ end
 complete -c uvcall -f
 
 complete -c uvcall -n '__uvcall_at \'\' 0' -a dial -d 'Place one phone call and follow it to its end'
-complete -c uvcall -n '__uvcall_at \'\' 0' -a serve-inbound -d 'Answer carriers\' webhooks: verify, decide, connect'
+complete -c uvcall -n '__uvcall_at \'\' 0' -a serve-inbound -d 'Answer callers: verify, decide, connect'
 complete -c uvcall -n '__uvcall_at \'\' 0' -a render-xml -d 'Print the carrier\'s XML for a join URL'
 complete -c uvcall -n '__uvcall_at \'\' 0' -a reconcile -d 'Settle attempts whose fate is unknown; never dials'
 complete -c uvcall -n '__uvcall_at \'\' 0' -a calls -d 'Show attempts to call somebody, as the journal remembers them'

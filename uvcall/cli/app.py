@@ -18,6 +18,7 @@ from uvcall.errors import UvcallError
 #: Command → the module that holds it, what to register there, and what `uvcall --help` says of it.
 COMMANDS: Final = {
     "dial": ("uvcall.cli.dial", "dial", "Place one phone call and follow it to its end."),
+    "serve-inbound": ("uvcall.cli.serve_inbound", "serve_inbound", "Answer callers: verify, decide, connect."),
     "render-xml": (
         "uvcall.cli.render_xml",
         "render_xml",

@@ -185,6 +185,14 @@ NEEDS: Final[dict[Provider, tuple[str, ...]]] = {
 }
 
 
+#: What each carrier's webhooks are verified with.
+SIGNED_BY: Final[dict[Provider, str]] = {
+    Provider.TELNYX: "telnyx.public_key",
+    Provider.TWILIO: "twilio.auth_token",
+    Provider.PLIVO: "plivo.auth_token",
+}
+
+
 def configured(settings: Settings, provider: Provider) -> bool:
     """Return whether everything is set that the carrier cannot do without."""
     return all(name in settings.raw for name in NEEDS[provider])

@@ -1,0 +1,280 @@
+"""The life of `serve-inbound`: open, listen, answer, drain, leave."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from uvcall.async_ultravox import AsyncUltravox
+from uvcall.calls import agent_news
+from uvcall.calls.answer import Answering
+from uvcall.calls.call_control import CallControl
+from uvcall.calls.inbound_ports import House
+from uvcall.carriers import Account
+from uvcall.core.carrier import StreamOptions
+from uvcall.core.inbound_policy import Rules
+from uvcall.core.secret import Secret
+from uvcall.errors import LocalError
+from uvcall.journal.inbound import InboundLedger
+from uvcall.server.door import Door
+from uvcall.server.ledger import AsyncLedger
+from uvcall.server.metrics import Metrics
+from uvcall.server.site import Journal, Log, Site, metrics_site
+
+#: Seconds: how long callers may still be answered after SIGTERM, and how long new connections are still taken in.
+DRAIN_S: Final = 8.0
+_LAST_CALL_S: Final = 0.05
+_SPEAK_S: Final = 0.5
+#: Seconds between looks at calls whose end nobody has told, and how many are asked about at a look.
+POLL_S: Final = 5.0
+_ASKED: Final = 20
+_BACKLOG: Final = 1024
+#: The name of the secret in the ledger.
+SIGNS: Final = "ultravox_webhook"
+LOCK: Final = "inbound.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server listens, and what it keeps there.
+
+    `base` is the public URL, or empty: then the address that is listened on.
+    """
+
+    house: House
+    directory: Path
+    api_key: Secret
+    ultravox_url: str
+    base: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    metrics_port: int = 0
+    telnyx: Account | None = None  #: gives commands about callers of Call Control
+    control_stream: StreamOptions = field(default_factory=StreamOptions)
+    shared: bool = False  #: several workers listen on the one port
+
+
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        LocalError: The port is taken, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=shared)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise LocalError(
+            f"port {port} on {host[:60]} cannot be listened on: {reason}", hint="choose another with --port"
+        ) from error
+
+
+@contextmanager
+def only_one(directory: Path) -> Iterator[None]:
+    """Hold the state directory's lock; the workers that are forked meanwhile hold it as well.
+
+    Raises:
+        LocalError: Another `serve-inbound` holds it.
+    """
+    import fcntl
+
+    path = directory / LOCK
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LocalError(f"{path} cannot be opened: {error.strerror}", hint="set UVCALL_STATE_DIR") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise LocalError(
+            f"another serve-inbound uses the state directory {directory}",
+            hint="end it first, use --workers for more processes, or set UVCALL_STATE_DIR to another directory",
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def webhook_secret(directory: Path) -> str:
+    """Return the secret with which Ultravox signs its webhooks to this state directory; made when first asked for.
+
+    Raises:
+        LocalError: The state directory cannot be used.
+    """
+    ledger = InboundLedger(directory, Rules(), now=time.time())
+    try:
+        return ledger.secret(SIGNS, secrets.token_urlsafe(32))
+    finally:
+        ledger.close()
+
+
+def run(place: Place, announce: Callable[[Mapping[str, Any]], None], log: Log) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code. `announce` gets the ready line's object.
+
+    Raises:
+        LocalError: The port or the state directory cannot be had.
+    """
+    more_files()
+    return asyncio.run(serve(place, announce, log))
+
+
+async def serve(
+    place: Place, announce: Callable[[Mapping[str, Any]], None], log: Log, stop: asyncio.Event | None = None
+) -> int:
+    """Serve until `stop` is set or a signal comes. Raises as `run`."""
+    loop = asyncio.get_running_loop()
+    stop = stop or asyncio.Event()
+    ledger = InboundLedger(place.directory, place.house.rules, now=time.time())
+    secret = ledger.secret(SIGNS, secrets.token_urlsafe(32))
+    still_open = ledger.open_calls()
+    journal = Journal(log)
+    kept = AsyncLedger(ledger, lambda error: journal.watch("ledger", reason=error.message))
+    agents = AsyncUltravox(place.api_key, base_url=place.ultravox_url)
+    answering = Answering(place.house, agents, kept, journal.watch, open=still_open)
+    control, hang_up = _call_control(place, answering)
+    listening: list[asyncio.Server] = []
+    doors: list[Door] = []
+    poller: asyncio.Task[None] | None = None
+    try:
+        sock = listen(place.host, place.port, shared=place.shared)
+        host = f"[{place.host}]" if ":" in place.host else place.host
+        base = (place.base or f"http://{host}:{sock.getsockname()[1]}").rstrip("/")
+        site = Site(answering, journal, base, secret, lambda: _unready(site, answering, kept))
+        metrics = Metrics(lambda: len(kept.book.live), lambda: kept.book.seconds_today(time.time()) / 60.0)
+        journal.metrics = metrics
+        beside = listen("127.0.0.1", place.metrics_port)
+        for one, handler in ((sock, site.handle), (beside, lambda request: metrics_site(request, metrics))):
+            doors.append(Door(handler))
+            listening.append(await loop.create_server(doors[-1].server, sock=one, backlog=_BACKLOG))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
+                loop.add_signal_handler(number, _signal, number, stop)
+        poller = asyncio.ensure_future(_poll(answering, agents))
+        tune()
+        announce(
+            {
+                "ready": True,
+                "listening": f"http://{host}:{sock.getsockname()[1]}",
+                "routes": site.routes(),
+                "metrics": f"http://127.0.0.1:{beside.getsockname()[1]}/metrics",
+            }
+        )
+        await stop.wait()
+        site.draining = True
+        journal.write("draining", waiting=answering.busy)
+        await asyncio.sleep(_LAST_CALL_S)
+        await _drain(site, listening, doors)
+        if control is not None and control.tasks:
+            await asyncio.wait(control.tasks, timeout=DRAIN_S)
+    finally:
+        if poller is not None:
+            poller.cancel()
+        for server in listening:
+            server.close()
+        await agents.close()
+        await kept.close()
+        hang_up()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.remove_signal_handler(number)
+    journal.write("stopped")
+    return 0
+
+
+def _call_control(place: Place, answering: Answering) -> tuple[CallControl | None, Callable[[], None]]:
+    """Return what handles Telnyx's Call Control, where there is an account to give commands with, and how it ends."""
+    if place.telnyx is None:
+        return None, lambda: None
+    from uvcall.carriers import telnyx, telnyx_inbound
+
+    client = telnyx.connect(place.telnyx)
+
+    async def command(call_id: str, name: str, arguments: Mapping[str, Any]) -> bool:
+        return await asyncio.to_thread(telnyx_inbound.command, client, call_id, name, arguments)
+
+    control = CallControl(answering, command, lambda url: telnyx_inbound.streaming(url, place.control_stream))
+    answering.call_control, answering.on_end = control.take, control.over
+    return control, lambda: telnyx.close(client)
+
+
+def tune() -> None:
+    """Let the collector look seldom, and never at what was there before the first caller.
+
+    Its default makes a thousand waiting callers wait a third longer.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    gc.enable()
+
+
+def more_files() -> None:
+    """Raise the number of sockets that this process may hold to what it is allowed: a caller takes two."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 16_384 if hard == resource.RLIM_INFINITY else min(hard, 16_384)
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _signal(number: int, stop: asyncio.Event) -> None:
+    """Drain at the first signal; leave at the second."""
+    if stop.is_set():
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+    stop.set()
+
+
+async def _drain(site: Site, listening: list[asyncio.Server], doors: list[Door]) -> None:
+    """Take nobody in any more; answer those who are in."""
+    for server in listening:
+        server.close()
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    # Whoever is connected may be about to speak.
+    while loop.time() - begun < DRAIN_S:
+        if not site.in_progress and (not doors[0].open or loop.time() - begun > _SPEAK_S):
+            break
+        await asyncio.sleep(0.02)
+    for door in doors:
+        await door.server.shutdown(0.2)
+
+
+def _unready(site: Site, answering: Answering, kept: AsyncLedger) -> str:
+    if site.draining:
+        return "draining"
+    if answering.refusal:
+        return answering.refusal
+    if not answering.circuit.closed:
+        return "Ultravox has failed too often just now"
+    return "" if kept.healthy else "the ledger cannot be written: one call at a time"
+
+
+async def _poll(answering: Answering, agents: AsyncUltravox) -> None:
+    """Ask about calls whose end nobody has told: a webhook may be lost, and no call may count for ever."""
+    asked: dict[str, float] = {}
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(POLL_S)
+        now = loop.time()
+        asked = {key: asked.get(key, now) for key in answering.open}
+        due = [key for key, since in asked.items() if now - since >= POLL_S][:_ASKED]
+        for key in due:
+            asked[key] = now
+            if key in answering.open:
+                await agent_news.ask(answering, agents, key, answering.open[key])

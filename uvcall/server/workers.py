@@ -1,0 +1,80 @@
+"""Several processes behind one port, for more callers than one can answer; the kernel deals them out.
+
+They share the ledger, so a call that rings at two of them is still created once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import Any, Final
+
+from uvcall.errors import LocalError, UvcallError
+from uvcall.server import inbound
+from uvcall.server.site import Log
+
+#: Seconds that a worker may take until it listens.
+_READY_S: Final = 20.0
+
+
+def run(place: inbound.Place, count: int, announce: Callable[[Mapping[str, Any]], None], log: Log) -> int:
+    """Run so many workers until SIGTERM or SIGINT; return the exit code.
+
+    Raises:
+        LocalError: One of them could not begin.
+    """
+    # Forked, so that what holds secrets needs no way into another process; there are no threads yet.
+    context = multiprocessing.get_context("fork")
+    pipes, children = [], []
+    for number in range(count):
+        ours, theirs = context.Pipe(duplex=False)
+        metrics = place.metrics_port + number if place.metrics_port else 0
+        one = replace(place, shared=True, metrics_port=metrics)
+        children.append(context.Process(target=_work, args=(one, theirs, log), name=f"worker {number}"))
+        children[-1].start()
+        theirs.close()
+        pipes.append(ours)
+
+    def stop(*_: object) -> None:
+        for child in children:
+            if child.is_alive():
+                child.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    try:
+        ready = [_ready(pipe) for pipe in pipes]
+    except LocalError:
+        stop()
+        for child in children:
+            child.join()
+        raise
+    announce({**ready[0], "metrics": [one["metrics"] for one in ready], "workers": count})
+    for child in children:
+        child.join()
+        # One that fell takes the others along: a supervisor starts all of them anew.
+        if child.exitcode:
+            stop()
+    return 0 if all(child.exitcode == 0 for child in children) else LocalError.exit_code
+
+
+def _ready(pipe: Connection) -> Mapping[str, Any]:
+    try:
+        said: Mapping[str, Any] = pipe.recv() if pipe.poll(_READY_S) else {"failed": "it does not answer"}
+    except EOFError:
+        said = {"failed": "it has died"}
+    if "failed" in said:
+        raise LocalError(f"a worker could not begin: {said['failed']}", hint=str(said.get("hint", "try --workers 1")))
+    return said
+
+
+def _work(place: inbound.Place, pipe: Connection, log: Log) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        inbound.run(place, pipe.send, log)
+    except UvcallError as error:
+        pipe.send({"failed": error.message, "hint": error.hint})
