@@ -50,7 +50,8 @@ def serve(
         "agent_script": agent_script,
     }
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
-    from uvcall.cli.sandbox_options import known_place, sandbox_options
+    from uvcall.cli.sandbox_options import sandbox_options
+    from uvcall.cli.sandbox_place import known_place
     from uvcall.sandbox.app import serve as run
 
     with known_place(context.state_dir) as note:
@@ -161,7 +162,7 @@ def env(
     """Print the `export` lines that point uvcall, and the vendors' own SDKs, at a running `sandbox serve`."""
     context: Context = ctx.obj
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
-    from uvcall.cli.sandbox_options import last_place
+    from uvcall.cli.sandbox_place import last_place
     from uvcall.sandbox.credentials import environment
 
     values = environment(f"http://127.0.0.1:{port}" if port else last_place(context.state_dir))
