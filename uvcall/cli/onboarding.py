@@ -24,7 +24,7 @@ class Ask(NamedTuple):
     optional: bool = False
 
 
-ULTRAVOX: Final = (Ask("ultravox.api_key", "https://app.ultravox.ai → Settings → API Keys → Generate"),)
+ULTRAVOX: Final = (Ask("ultravox.api_key", "https://app.ultravox.ai → Settings → API Keys → Generate New Key"),)
 
 CARRIERS: Final[Mapping[Provider, tuple[Ask, ...]]] = {
     Provider.TELNYX: (
@@ -47,9 +47,9 @@ CARRIERS: Final[Mapping[Provider, tuple[Ask, ...]]] = {
         Ask("twilio.from", "https://console.twilio.com → Phone Numbers → Manage → Active numbers"),
     ),
     Provider.PLIVO: (
-        Ask("plivo.auth_id", "https://cx.plivo.com → Account → Auth ID"),
-        Ask("plivo.auth_token", "https://cx.plivo.com → Account → Auth Token"),
-        Ask("plivo.from", "https://cx.plivo.com → Phone Numbers → Your Numbers"),
+        Ask("plivo.auth_id", "https://console.plivo.com → top of the home page → Auth ID"),
+        Ask("plivo.auth_token", "https://console.plivo.com → top of the home page → Auth Token"),
+        Ask("plivo.from", "https://console.plivo.com → Phone Numbers → Your Numbers"),
         Ask(
             "plivo.answer_url",
             "the https address of a tunnel or proxy that leads to port 8089 of this machine: Plivo fetches each"

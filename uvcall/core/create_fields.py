@@ -7,7 +7,7 @@ https://docs.ultravox.ai/api-reference/calls/calls-post
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ class Fields:
     """An object with these fields and no others; `one_of`: exactly one of them must be there."""
 
     known: Mapping[str, Any]
-    one_of: Collection[str] = ()
+    one_of: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
