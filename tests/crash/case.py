@@ -1,0 +1,346 @@
+"""One run: a `dial` is killed at a step, and whatever comes after is judged by what the sandbox's peers saw.
+
+    dial --idempotency-key K      killed at step n (or not, where n is past its end)
+    reconcile
+    dial --idempotency-key K      the same order again: must not ring where the first one has, or may have
+    dial                          another order to the same number: refused for as long as the first is open
+    …                             every leg ends, at its time limit if not before
+    reconcile                     three minutes later by its clock, when carriers have listed whatever there was
+
+Each run has a sandbox and a journal of its own; the sandbox lives in the process that judges.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from crash.children import Child, carry_out_here, start
+from crash.steps import Steps, install
+
+NUMBER: Final = "+12025550100"
+SPEED: Final = 60.0  #: how much faster than life the sandbox is
+RING_S: Final = 10  #: of the world's life
+TALK_S: Final = 20
+#: From the order to the leg's surest end: in the carrier's queue, ringing, and up to the carrier's own limit.
+LIFE_S: Final = 1 + RING_S + TALK_S + 30
+#: The sandbox's timers, on a machine that is busy with other runs. Seconds of the world's life.
+LATE_S: Final = 60
+PATIENCE_S: Final = 40.0
+RECONCILES: Final = 6
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is done in a run. The same case with the same seed meets the same faults."""
+
+    carrier: str  #: one, or several for a fail-over
+    scenario: str
+    faults: str
+    seed: int
+    stop: int = 0  #: the step at which `dial` is killed; 0: at none
+    via: str = "sdk"
+
+    @property
+    def name(self) -> str:
+        """The case in one word, for `run.py --case`."""
+        return ":".join((self.carrier, self.via, self.scenario, self.faults, str(self.seed), str(self.stop)))
+
+    @classmethod
+    def named(cls, name: str) -> Case:
+        """Return the case of that name."""
+        carrier, via, scenario, faults, seed, stop = name.split(":")
+        return cls(carrier, scenario, faults, int(seed), int(stop), via)
+
+
+@dataclass
+class Verdict:
+    """What was seen."""
+
+    case: Case
+    killed_at: str | None = None  #: the step's name; None: it ended by itself
+    steps: int = 0  #: how many the whole `dial` took, where it ended by itself
+    wrong: list[str] = field(default_factory=list)
+    fates: list[str] = field(default_factory=list)  #: of each attempt, in the end
+    legs: int = 0
+    faults: int = 0
+    seconds: float = 0.0
+    said: list[Any] = field(default_factory=list)
+
+
+def prepare(order: Mapping[str, Any], out: int) -> Callable[[], int]:
+    """Make a child ready for its next command: its steps, its patience, its clock."""
+    import uvcall.calls.reconcile as settling
+    import uvcall.cli.dial as dialing
+    from uvcall.journal import process_alive
+
+    if order.get("quick", True):
+        # As patient as with `--sandbox`: nobody is bothered by being asked often, and the sandbox lives fast.
+        plain = getattr(dialing._timing, "plain", dialing._timing)
+        dialing._timing = lambda _flags, _sandbox: plain(_Speed(SPEED), True)
+        dialing._timing.plain = plain
+    timing = dialing._timing.plain(_Speed(SPEED), True) if order.get("quick", True) else None
+    later = timedelta(seconds=order.get("later_s", 0))
+    plain_reconciler = getattr(settling.Reconciler, "func", settling.Reconciler)
+
+    def alive(pid: int, started: str | None) -> bool:
+        # All commands but the killed one run in the judge's process, one after the other: none of them follows any more.
+        return pid != os.getpid() and process_alive(pid, started)
+
+    @functools.wraps(plain_reconciler, updated=())
+    def reconciler(journal: Any, vendors: Any, desk: Any, now: Callable[[], datetime], **more: Any) -> Any:
+        more |= {"timing": timing} if timing else {}
+        return plain_reconciler(journal, vendors, desk, lambda: now() + later, **more, alive=alive)
+
+    reconciler.func = plain_reconciler
+    settling.Reconciler = reconciler
+    steps = Steps(order.get("stop", 0), out)
+    if "stop" in order:
+        install(steps)
+    return lambda: steps.count
+
+
+@dataclass(frozen=True)
+class _Speed:
+    speed: float
+
+
+def judge(case: Case, *, keep: bool = False) -> Verdict:
+    """Carry out a run and say what was wrong with it. Forks, then starts threads: a process is good for one run."""
+    begun = time.monotonic()
+    verdict = Verdict(case)
+    killed = start(prepare)
+    home = Path(tempfile.mkdtemp(prefix="uvcall-crash-"))
+    try:
+        _judge(case, verdict, killed, home)
+    finally:
+        killed.end()
+        shutil.rmtree(home, ignore_errors=True)
+    verdict.seconds = time.monotonic() - begun
+    if not verdict.wrong and not keep:
+        verdict.said = []
+    return verdict
+
+
+def world(case: Case, home: Path) -> tuple[Any, dict[str, str]]:
+    """Start the case's sandbox in this process; return it and the environment that leads a command to it."""
+    from uvcall.sandbox.app import start as start_sandbox
+    from uvcall.sandbox.world import Options
+
+    running = start_sandbox(Options(scenario=case.scenario, speed=SPEED, faults=case.faults, seed=case.seed))
+    env = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(home), "UVCALL_STATE_DIR": str(home / "state"),
+           "XDG_CONFIG_HOME": str(home), "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+           **running.ready["env"]}  # fmt: skip
+    return running, env
+
+
+def dial(case: Case) -> list[str]:
+    """Return the case's command line."""
+    return ["dial", NUMBER, "--provider", case.carrier, "--via", case.via, "--ring-timeout", f"{RING_S}s",
+            "--max-duration", f"{TALK_S}s", "--json"]  # fmt: skip
+
+
+def creates_leg(request: Mapping[str, Any]) -> bool:
+    """Say whether a request in the history was one that may place a leg."""
+    from uvcall.sandbox.gate import creates
+
+    peer = request["peer"]
+    return peer != "ultravox" and creates(peer, request["method"], request["path"])
+
+
+@dataclass
+class _Run:
+    """A run on its way: the world that it happens in, and what is held against the program."""
+
+    case: Case
+    verdict: Verdict
+    home: Path
+    running: Any
+    env: dict[str, str]
+
+    def blame(self, holds: bool, words: str) -> None:
+        """Note what is wrong where it holds."""
+        if holds:
+            self.verdict.wrong.append(words)
+
+    def placed(self) -> int:
+        """Return how many legs there were so far, by the sandbox's own history."""
+        return sum(event["type"] == "call.placed" for event in self.running.history())
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """Return what the journal holds."""
+        return attempts(self.home)
+
+    def any_open(self) -> bool:
+        """Say whether the journal holds an attempt without an end."""
+        return any(attempt["open"] for attempt in self.attempts())
+
+    def run(self, argv: list[str], **more: Any) -> dict[str, Any]:
+        """Run a command in this process and return how it ended."""
+        return self.note(argv, carry_out_here({"argv": argv, "env": self.env, **more}, prepare))
+
+    def note(self, argv: list[str], told: dict[str, Any]) -> dict[str, Any]:
+        """Keep what a command told."""
+        self.verdict.said.append({"argv": argv[0], **told, "placed": self.placed()})
+        self.blame(told.get("code") == 1 or "Traceback" in told.get("err", ""), f"{argv[0]} had a bug")
+        return told
+
+    def record(self, told: dict[str, Any]) -> dict[str, Any]:
+        """Return the record that a command printed."""
+        self.blame(not told.get("out"), "no record was printed")
+        found: dict[str, Any] = json.loads(told.get("out") or "{}")
+        return found
+
+    def the_same_order_again(self, argv: list[str]) -> None:
+        """Dial again with the key: the order must not ring twice, and its second run must know of the first."""
+        known, before = self.attempts(), self.placed()
+        spent = bool(known) and (known[0]["open"] or known[0]["placed"] != "no")
+        second = self.record(self.run(argv))
+        self.blame(self.placed() > 1, "the order rang twice")
+        if spent:
+            first_id = known[0]["attempt_id"]
+            named = second.get("attempt_id") == first_id or first_id in json.dumps(second.get("error"))
+            self.blame(not named, "the second run of the order does not say which attempt had its key")
+            self.blame(self.placed() > before, "the order was dialed again although its key was spent")
+
+    def another_order(self, argv: list[str]) -> None:
+        """Dial the number without a key: refused as long as an attempt at it is open, and only then."""
+        open_now, alive, before = self.any_open(), _alive(self.running), self.placed()
+        third = self.record(self.run(argv))
+        new = self.placed() - before
+        self.blame(new > 1, "another order rang twice")
+        self.blame(bool(new and alive and not open_now), "the number was rung while a leg of an ended attempt was up")
+        refused = third.get("exit_code") == 3
+        self.blame(open_now and (new > 0 or not refused), "the number was dialed while an attempt at it was open")
+        self.blame(not open_now and refused, "the number was refused though no attempt at it was open")
+
+    def settle(self) -> None:
+        """Reconcile later: in the middle of the trouble at first, then when it is over."""
+        for left in reversed(range(RECONCILES)):
+            if not self.any_open():
+                return
+            if left == 0:
+                _end_trouble(self.running)
+            # A vendor that cannot be read settles nothing (exit code 75): whoever means it runs it again.
+            if self.run(["reconcile", "--json"], later_s=180)["code"] != 75:
+                return
+
+
+def _judge(case: Case, verdict: Verdict, killed: Child, home: Path) -> None:
+    running, env = world(case, home)
+    one = _Run(case, verdict, home, running, env)
+    plain = [*dial(case), "--settle", "2s"]
+    again = [*plain, "--idempotency-key", "order-1"]
+    first = one.note(again, killed.run(argv=again, env=env, stop=case.stop))
+    verdict.killed_at, verdict.steps = first.get("at"), first.get("steps", 0)
+    one.run(["reconcile", "--json"])
+    for attempt in one.attempts():
+        wrong = {"no": one.placed() > 0, "yes": one.placed() == 0}.get(attempt["placed"], False)
+        one.blame(wrong, f"the journal says placed={attempt['placed']}, and {one.placed()} phones were rung")
+    one.the_same_order_again(again)
+    one.another_order(plain)
+    deadline = time.monotonic() + PATIENCE_S
+    while _alive(running) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    one.settle()
+    _look_back(verdict, running.history(), attempts(home))
+
+
+def _end_trouble(running: Any) -> None:
+    request = urllib.request.Request(
+        f"{running.ready['ultravox']}/_sandbox/faults",
+        data=b'{"faults": "off"}',
+        headers={"content-type": "application/json"},
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+def _alive(running: Any) -> set[str]:
+    """Return the legs that are up, by the sandbox's own history."""
+    phones = [event for event in running.history() if event["peer"] != "ultravox"]
+    legs = {event["carrier_call_id"] for event in phones if event["type"] == "call.placed"}
+    return legs - {event["carrier_call_id"] for event in phones if event["type"] == "call.ended"}
+
+
+def attempts(home: Path) -> list[dict[str, Any]]:
+    """Return the journal's attempts, oldest first."""
+    from uvcall.journal import open_journal
+
+    if not (home / "state" / "journal.db").exists():
+        return []
+    with open_journal(home / "state") as journal:
+        found = journal.recent(10)
+        return [
+            {"attempt_id": entry.attempt_id, "placed": entry.placed, "open": entry.open, "state": entry.state.value,
+             "steps": [(taken.step, taken.at.timestamp()) for taken in journal.history(entry.attempt_id)]}
+            for entry in reversed(found)
+        ]  # fmt: skip
+
+
+def _look_back(verdict: Verdict, history: list[dict[str, Any]], known: list[dict[str, Any]]) -> None:
+    """Hold the whole history against what the journal says in the end."""
+    born: dict[str, datetime] = {}
+    for event in history:
+        if event["type"] == "call.placed":
+            born[event["carrier_call_id"]] = datetime.fromisoformat(event["at"])
+        if event["type"] == "call.ended" and event["peer"] != "ultravox":
+            began = born.pop(event["carrier_call_id"], None)
+            if began is None:
+                verdict.wrong.append(f"a leg ended that was never placed, or twice: {event}")
+                continue
+            age = datetime.fromisoformat(event["at"]) - began
+            if age > timedelta(seconds=LIFE_S + LATE_S):
+                verdict.wrong.append(f"a leg lived {age.total_seconds():.0f} s")
+    if born:
+        verdict.wrong.append("a leg is up past its death date")
+    verdict.legs = sum(event["type"] == "call.placed" for event in history)
+    verdict.faults = sum(event["type"] == "fault" for event in history)
+    for attempt in known:
+        verdict.fates.append(attempt["placed"] if not attempt["open"] else attempt["state"])
+        if attempt["open"] and attempt["state"] != "unknown":
+            verdict.wrong.append(f"attempt {attempt['attempt_id']} has no end: {attempt['state']}")
+    surely = sum(attempt["placed"] == "yes" for attempt in known)
+    perhaps = sum(attempt["placed"] != "no" for attempt in known)
+    if not surely <= verdict.legs <= perhaps:
+        verdict.wrong.append(f"{verdict.legs} legs, and the journal knows of {surely} to {perhaps}")
+
+
+def carry_out(case: Case) -> dict[str, Any]:
+    """Carry out a run and return its verdict as a JSON object."""
+    return {**asdict(judge(case)), "case": case.name}
+
+
+def in_full(case: Case) -> dict[str, Any]:
+    """Do the same, with everything that was said."""
+    return {**asdict(judge(case, keep=True)), "case": case.name}
+
+
+def figures(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the figures of all runs."""
+    wrong = [(each["case"], words) for each in results for words in each["wrong"]]
+
+    def count(*marks: str) -> int:
+        return sum(any(mark in words for mark in marks) for _, words in wrong)
+
+    fates = [fate for each in results for fate in each.get("fates", ())]
+    return {
+        "runs": len(results),
+        "killed": sum(each.get("killed_at") is not None for each in results),
+        "faults met": sum(each.get("faults", 0) for each in results),
+        "legs": sum(each.get("legs", 0) for each in results),
+        "numbers rung twice for one order": count("rang twice", "dialed again", "was rung while", "was dialed while"),
+        "attempts without an end": count("has no end"),
+        "legs alive past their death date": count("past its death date", "a leg lived"),
+        "attempts": {fate: fates.count(fate) for fate in sorted(set(fates))},
+        "wrong": [f"{name}: {words}" for name, words in wrong],
+    }

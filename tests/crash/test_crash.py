@@ -1,0 +1,77 @@
+"""`dial` is killed at every step, and loses replies: what the sandbox's peers saw afterwards, counted.
+
+`run.py` does it, in processes of its own; a failure names the run and the command that repeats it.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).with_name("run.py")
+ZEROS = (
+    "numbers rung twice for one order",
+    "attempts without an end",
+    "legs alive past their death date",
+)
+
+#: Together 2,000 and more; without `--runs` every step is taken, which are about 2,900.
+RUNS = {"telnyx": 640, "twilio": 640, "plivo": 640, "failover": 110}
+
+
+def run(*arguments):
+    """Run `run.py` and return its exit code and figures."""
+    done = subprocess.run(
+        [sys.executable, str(RUN), "--json", "--jobs", "8", *arguments], capture_output=True, text=True, check=False
+    )
+    print(done.stdout, done.stderr)
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("carrier", RUNS)
+def test_killed_at_any_step_nobody_is_rung_twice_and_no_attempt_is_lost(carrier):
+    code, figures = run("--carrier", carrier, "--runs", str(RUNS[carrier]))
+    assert {name: figures[name] for name in ZEROS} == dict.fromkeys(ZEROS, 0)
+    assert figures["wrong"] == []
+    assert code == 0
+    assert figures["runs"] == RUNS[carrier]
+    assert figures["killed"] > 0.9 * RUNS[carrier]
+    assert figures["faults met"] > RUNS[carrier]
+    assert set(figures["attempts"]) == {"yes", "no", "unknown"}
+
+
+@pytest.mark.timeout(600)
+def test_a_leg_whose_reply_was_lost_is_found_and_nothing_is_sent_twice():
+    code, figures = run("--adoptions", "500", "--jobs", "24")
+    assert figures["wrong"] == []
+    assert code == 0
+    assert figures["sent or rung twice"] == 0
+    assert figures["adopted, %"] >= 99
+    assert figures["median seconds until found"] < 10
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("broken", "fault", "seen"),
+    [
+        ("no-intent", "off", "numbers rung twice for one order"),
+        ("send-again", "lost-reply", "numbers rung twice for one order"),
+        ("no-limits", "off", "legs alive past their death date"),
+    ],
+)
+def test_the_judge_sees_a_broken_promise(broken, fault, seen):
+    code, figures = run("--carrier", "twilio", "--fault", fault, "--sabotage", broken, "--runs", "24")
+    assert code == 1
+    assert figures[seen] > 0
+
+
+def test_the_same_seed_meets_the_same_faults():
+    case = "twilio:sdk:busy:twilio.rate-limit=0.5,ultravox.rate-limit=0.5:7:0"
+    _, told = run("--case", case, "--case", case)
+    # Up to the carrier's answer every request is asked for in order; how often is polled after it, time decides.
+    first, second = ((each["said"][0]["code"], each["said"][0]["err"].partition("placed")[0]) for each in told["runs"])
+    assert first == second
+    assert "again in 1 s" in first[1]
