@@ -6,13 +6,13 @@ import signal
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
+from uvcall.cli.dial_flags import DialFlags, Via, Voicemail
 from uvcall.cli.record import accepted_codes, exit_code, show
 from uvcall.core.carrier import Provider
 from uvcall.core.model import CallRecord, Outcome
@@ -27,69 +27,6 @@ if TYPE_CHECKING:
     from uvcall.calls.follow import Timing
     from uvcall.cli.plan import Plan
     from uvcall.server.answer_once import AnswerOnce
-
-
-class Via(StrEnum):
-    """Who places the phone leg."""
-
-    SDK = "sdk"
-    ULTRAVOX = "ultravox"
-
-
-class Voicemail(StrEnum):
-    """What to do when a machine answers."""
-
-    HANGUP = "hangup"
-    LEAVE = "leave"
-    IGNORE = "ignore"
-
-
-class DialFlags(NamedTuple):
-    """The command line of `dial`, as given."""
-
-    to: str
-    provider: str | None
-    from_: str | None
-    agent: str | None
-    prompt: str | None
-    var: list[str] | None
-    voice: str | None
-    model: str | None
-    language: str | None
-    temperature: float | None
-    tool: list[str] | None
-    tools: str | None
-    metadata: list[str] | None
-    record: bool | None
-    call: str | None
-    throttle: str | None
-    prior_call: str | None
-    first_speaker: opt.Speaker | None
-    greeting: str | None
-    greeting_delay: str | None
-    ring_timeout: str | None
-    max_duration: str | None
-    voicemail: Voicemail
-    carrier_option: list[str] | None
-    via: Via
-    answer_url: str | None
-    answer_port: int | None
-    answer_host: str
-    detach: bool
-    timeout: str | None
-    settle: str
-    idempotency_key: str | None
-    expect: str | None
-    ok_codes: str | None
-    dry_run: bool
-    save: str | None
-    sandbox: bool
-    scenario: str | None
-    speed: float
-    faults: str
-    seed: int | None
-    callee_audio: str | None
-    agent_script: str | None
 
 
 def dial(
@@ -330,7 +267,9 @@ def _start_sandbox(context: Context, flags: DialFlags) -> None:
     from uvcall.cli.sandbox_options import sandbox_options
 
     running = context.start_sandbox(sandbox_options(flags))
-    context.out.detail(f"sandbox: seed {running.ready['seed']}")
+    # With faults the seed is what repeats the run.
+    tell = context.out.detail if flags.faults == "off" else context.out.say
+    tell(f"sandbox: seed {running.ready['seed']}")
 
 
 def _save(context: Context, record: CallRecord, directory: Path, agents: Any) -> CallRecord:

@@ -23,7 +23,7 @@ from uvcall.errors import UsageError
 
 if TYPE_CHECKING:
     from uvcall.calls.ports import CarrierLine
-    from uvcall.cli.dial import DialFlags
+    from uvcall.cli.dial_flags import DialFlags
 
 
 class Plan(NamedTuple):
