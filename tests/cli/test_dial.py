@@ -130,6 +130,22 @@ def test_plain_lines_on_stderr_and_one_result_on_stdout(run_uvcall):
     assert any(line.startswith("user: ") for line in said)
 
 
+def test_faults_tell_the_seed_that_repeats_them(run_uvcall):
+    dial = ("dial", "+12025550101", "--provider", "twilio", "--sandbox", "--speed", "20",
+            "--faults", "twilio.rate-limit=0.5,ultravox.server-error=0.5")  # fmt: skip
+    first = run_uvcall(*dial)
+    seed = first.stderr.partition("sandbox: seed ")[2].partition("\n")[0]
+    assert seed.isdigit()
+    again = run_uvcall(*dial, "--seed", seed)
+
+    def ordering(ran):
+        return [line.partition(": ")[0] for line in ran.stderr.partition("placed")[0].splitlines()]
+
+    assert ordering(again) == ordering(first)
+    assert again.code == first.code
+    assert "seed" not in run_uvcall(*dial[:-2]).stderr
+
+
 def test_expect_and_ok_codes(run_uvcall):
     base = ("dial", "+12025550101", "--provider", "twilio", "--sandbox", "--speed", "10", "-q")
     assert run_uvcall(*base, "--expect", "busy,no_answer").code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from uvcall.errors import UsageError
 from uvcall.sandbox import credentials as c
-from uvcall.sandbox.faults import FAULTS, PEERS, FaultPlan, Faults, parse_faults
+from uvcall.sandbox.faults import FAULTS, LATE_S, PEERS, FaultPlan, Faults, parse_faults
 
 PAUSE = "<Response><Pause length='1'/></Response>"
 CREATES = {
@@ -138,6 +139,82 @@ def test_ultravox_has_faults_too(run_sandbox):
     running = run_sandbox(faults="ultravox.rate-limit=1")
     answer = httpx.get(f"{running.ready['ultravox']}/api/accounts/me", headers={"X-API-Key": c.ULTRAVOX_API_KEY})
     assert (answer.status_code, answer.headers["Retry-After"], set(answer.json())) == (429, "1", {"detail"})
+
+
+def at_webhook(running, peer, url):
+    """Let a busy number be called, whose carrier tells of it at the URL."""
+    path, fields = CREATES[peer]
+    kind = "data" if "data" in fields else "json"
+    told = {"telnyx": {"webhook_url": url}, "twilio": {"StatusCallback": url}, "plivo": {"hangup_url": url}}[peer]
+    to = {"twilio": {"To": "+12025550101"}}.get(peer, {"to": "+12025550101"})
+    body = {**fields[kind], **told, **to}
+    answer = httpx.post(f"{running.ready['ultravox']}{path}", **AUTH[peer], **{kind: body}, timeout=5)
+    assert answer.status_code < 300, answer.text
+
+
+@pytest.mark.parametrize("peer", list(CREATES))
+def test_a_webhook_comes_twice(run_sandbox, mailbox, until, peer):
+    running = run_sandbox(faults=f"{peer}.duplicate-webhook=1")
+    at_webhook(running, peer, f"{mailbox.url}/hook")
+    count = {"telnyx": 4}.get(peer, 2)  # Telnyx tells of the beginning, too
+    until(lambda: len(mailbox.at("/hook")) == count)
+    bodies = [mail.data["data"]["id"] if peer == "telnyx" else mail.body for mail in mailbox.at("/hook")]
+    assert sorted(bodies.count(body) for body in bodies) == [2] * count
+    assert all("fault" in event for event in running.history() if event["type"] == "fault")
+
+
+@pytest.mark.parametrize("peer", list(CREATES))
+def test_a_webhook_comes_late(run_sandbox, mailbox, until, peer):
+    running = run_sandbox(faults=f"{peer}.late-webhook=1")
+    at_webhook(running, peer, f"{mailbox.url}/hook")
+    until(lambda: mailbox.at("/hook"))
+    until(lambda: any(event["type"] == "webhook" for event in running.history()))
+    at = {event["type"]: datetime.fromisoformat(event["at"]) for event in reversed(running.history())}
+    assert (at["webhook"] - at["fault"]).total_seconds() >= LATE_S
+
+
+def test_ultravoxs_webhooks_are_struck_too(run_sandbox, mailbox, until, join_url):
+    running = run_sandbox(faults="ultravox.duplicate-webhook=1")
+    callbacks = {"ended": {"url": f"{mailbox.url}/uv"}}
+    join_url(running, "twilio", callbacks=callbacks, joinTimeout="1s")
+    until(lambda: len(mailbox.at("/uv")) == 2)
+    first, second = mailbox.at("/uv")
+    assert first.body == second.body
+
+
+@pytest.mark.parametrize("peer", ["twilio", "ultravox"])
+def test_a_stream_drops_and_a_join_fails(run_sandbox, until, join_url, peer):
+    def call(fault):
+        running = run_sandbox(faults=f"{peer}.{fault}=1")
+        path, fields = CREATES["twilio"]
+        twiml = f'<Response><Connect><Stream url="{join_url(running, "twilio")}"/></Connect></Response>'
+        body = {**fields["data"], "Twiml": twiml}
+        httpx.post(f"{running.ready['ultravox']}{path}", **AUTH["twilio"], data=body, timeout=5)
+        until(lambda: [e for e in running.history() if e["type"] == "call.ended" and e["peer"] == "twilio"])
+        assert [e["fault"] for e in running.history() if e["type"] == "fault"] == [fault]
+        return running.history()
+
+    (stopped,) = [event for event in call("stream-drop") if event["type"] == "media.stopped"]
+    assert stopped["how"] == "broken"
+    history = call("join-failed")
+    (refused,) = [event for event in history if event["type"] == "media.refused"]
+    assert refused["detail"] == {"twilio": "no connection", "ultravox": "HTTP 503"}[peer]
+    assert not [event for event in history if event["type"] == "call.joined"]
+
+
+def test_what_strikes_where_does_not_shift_the_rest():
+    faults, alone = (Faults(parse_faults("on"), 7) for _ in range(2))
+
+    def run(faults, more):
+        found = []
+        for _ in range(300):
+            found.append(faults.choose("telnyx", creates=True))
+            if more:
+                faults.choose("twilio")
+                faults.choose("telnyx", "webhook")
+        return found
+
+    assert run(faults, more=True) == run(alone, more=False)
 
 
 def test_faults_can_be_set_while_it_runs(run_sandbox):
