@@ -11,6 +11,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
 from uvcall.core import ultravox_api as api
 from uvcall.core.model import CreatedCall, UltravoxCall
@@ -32,16 +34,25 @@ class AsyncUltravox:
     def __init__(self, key: Secret, *, base_url: str) -> None:
         self._base = api.base(base_url)
         self.loopback = urlsplit(self._base).hostname in LOOPBACK_HOSTS
-        self._headers = {"x-api-key": key.reveal(), "accept": "application/json", "accept-encoding": "identity"}
+        self._headers = CIMultiDict(
+            {
+                "x-api-key": key.reveal(),
+                "accept": "application/json",
+                "accept-encoding": "identity",
+                "user-agent": "uvcall",
+            }
+        )
+        self._headers_of_json = self._headers.copy()
+        self._headers_of_json["content-type"] = "application/json"
+        self._urls: dict[str, URL] = {}
+        # Loopback is never asked through a proxy. Asked once: aiohttp would look at the environment for each request.
+        self._proxy = None if self.loopback else _proxy_for(self._base)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0, ttl_dns_cache=60),
-            headers={"user-agent": "uvcall"},
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             # The deadline is the caller's, for connecting, sending and reading together.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-            # Loopback is never asked through a proxy.
-            trust_env=not self.loopback,
         )
 
     async def close(self) -> None:
@@ -97,13 +108,22 @@ class AsyncUltravox:
     async def _ask(
         self, method: str, path: str, body: bytes | None, *, within_s: float, query: dict[str, str] | None = None
     ) -> HttpResponse:
-        headers = self._headers if body is None else {**self._headers, "content-type": "application/json"}
         connected = False
+        url = self._urls.get(path)
+        if url is None:
+            url = URL(self._base + path, encoded=True)
+            if method == "POST" and len(self._urls) < 16:  # Create Call's are few, and asked for often
+                self._urls[path] = url
         try:
             async with (
                 asyncio.timeout(within_s),
                 self._session.request(
-                    method, self._base + path, data=body, params=query, headers=headers, allow_redirects=False
+                    method,
+                    url if query is None else url.update_query(query),
+                    data=body,
+                    headers=self._headers if body is None else self._headers_of_json,
+                    allow_redirects=False,
+                    proxy=self._proxy,
                 ) as response,
             ):
                 connected = True
@@ -145,6 +165,14 @@ _WHY: Final[tuple[tuple[type[BaseException], str], ...]] = (
 def _why(error: BaseException, *, connected: bool) -> str:
     words: Any = next((text for kind, text in _WHY if isinstance(error, kind)), None)
     return words or ("the answer cannot be read" if connected else "the connection was lost")
+
+
+def _proxy_for(url: str) -> str | None:
+    """Return the proxy that the system's settings name for this address."""
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
 def _now() -> datetime:

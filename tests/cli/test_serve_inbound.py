@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from support import callers
@@ -127,7 +129,13 @@ def test_workers_share_a_port_and_a_ledger_and_leave_together(start_uvcall):
             assert set((await callers.creates(up)).values()) == {1}
 
         asyncio.run(duplicates())
-        process.send_signal(signal.SIGTERM)
+        # As a terminal does at Ctrl-C: all of them hear it.
+        family = [
+            process.pid,
+            *(int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()),
+        ]
+        for pid in family:
+            os.kill(pid, signal.SIGINT)
         process.communicate(timeout=15)
         assert process.returncode == 0
 

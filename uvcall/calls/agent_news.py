@@ -35,7 +35,7 @@ async def webhook(answering: Answering, request: HttpRequest, secret: str) -> Ht
         answering.watch("malformed", carrier="ultravox", reason=error.message)
         return MALFORMED
     key = await answering.ledger.key_of(call_id)
-    answering.watch("event", carrier="ultravox", event=event, reason=reason, known=key is not None)
+    answering.watch("event", carrier="ultravox", said=event, reason=reason, known=key is not None)
     if key is not None:
         if event == "call.joined":
             answering.joined(key)

@@ -95,8 +95,8 @@ def serve_inbound(
     max_concurrent: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Calls at the same time (2).", show_default=False)
     ] = None,
-    calls_per_caller: Annotated[int, typer.Option(min=1, help="Calls of one caller in ten minutes.")] = 3,
-    calls_per_hour: Annotated[int, typer.Option(min=1, help="Calls of all callers in an hour.")] = 30,
+    calls_per_caller: Annotated[int, typer.Option(min=0, help="Calls of one caller in ten minutes; 0: any.")] = 3,
+    calls_per_hour: Annotated[int, typer.Option(min=0, help="Calls of all callers in an hour; 0: any.")] = 30,
     daily_minutes: Annotated[float, typer.Option(min=0, help="Minutes of conversation a day, UTC.")] = 60.0,
     forward_to: Annotated[
         str | None, typer.Option(metavar="NUMBER", help="Who is rung when no agent can be had.")

@@ -47,8 +47,8 @@ class Rules:
     deny_from: frozenset[str] = frozenset()
     allow_unknown: bool = False  #: callers who withhold their number
     max_concurrent: int = 2
-    per_caller: int = 3  #: calls of one caller in ten minutes
-    per_hour: int = 30  #: calls of all callers in an hour
+    per_caller: int | None = 3  #: calls of one caller in ten minutes; None: as many as they like, and not counted
+    per_hour: int | None = 30  #: calls of all callers in an hour; None: likewise
     minutes_a_day: float = 60.0
     longest_s: float = 600.0  #: how long a call can live, so that a lost end does not block others for ever
     join_s: float = 30.0  #: how long a call that nobody joins lives
@@ -96,8 +96,10 @@ class Book:
         """Take down a step. `at` is in seconds since the epoch; a step that changes nothing is ignored."""
         if step is Step.CLAIMED:
             self.live[key] = _Live(caller, at, at + self.rules.join_s + 10.0)
-            self._hour.append(at)
-            self._callers.setdefault(caller, deque()).append(at)
+            if self.rules.per_hour is not None:
+                self._hour.append(at)
+            if self.rules.per_caller is not None:
+                self._callers.setdefault(caller, deque()).append(at)
             return
         call = self.live.get(key)
         if call is None:
@@ -125,9 +127,9 @@ class Book:
         recent = self._callers.get(caller)
         while recent and recent[0] <= now - CALLER_WINDOW_S:
             recent.popleft()
-        if recent and len(recent) >= rules.per_caller:
+        if recent and rules.per_caller is not None and len(recent) >= rules.per_caller:
             return Verdict("too many calls of this caller", busy=True)
-        if len(self._hour) >= rules.per_hour:
+        if rules.per_hour is not None and len(self._hour) >= rules.per_hour:
             return Verdict("too many calls this hour", busy=True)
         if len(self.live) >= rules.max_concurrent:
             return Verdict("too many calls at once", busy=True)

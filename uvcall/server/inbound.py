@@ -29,7 +29,7 @@ from uvcall.journal.inbound import InboundLedger
 from uvcall.server.door import Door
 from uvcall.server.ledger import AsyncLedger
 from uvcall.server.metrics import Metrics
-from uvcall.server.site import Journal, Log, Site, metrics_site
+from uvcall.server.site import Journal, Log, Site, metrics_site, where
 
 #: Seconds: how long callers may still be answered after SIGTERM, and how long new connections are still taken in.
 DRAIN_S: Final = 8.0
@@ -148,6 +148,8 @@ async def serve(
     listening: list[asyncio.Server] = []
     doors: list[Door] = []
     poller: asyncio.Task[None] | None = None
+    # Ctrl-C reaches every process of a terminal: a worker leaves it to the one that started it.
+    numbers = (signal.SIGTERM,) if place.shared else (signal.SIGTERM, signal.SIGINT)
     try:
         sock = listen(place.host, place.port, shared=place.shared)
         host = f"[{place.host}]" if ":" in place.host else place.host
@@ -159,7 +161,8 @@ async def serve(
         for one, handler in ((sock, site.handle), (beside, lambda request: metrics_site(request, metrics))):
             doors.append(Door(handler))
             listening.append(await loop.create_server(doors[-1].server, sock=one, backlog=_BACKLOG))
-        for number in (signal.SIGTERM, signal.SIGINT):
+        loop.set_exception_handler(lambda _, trouble: _bug(journal, trouble))
+        for number in numbers:
             with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
                 loop.add_signal_handler(number, _signal, number, stop)
         poller = asyncio.ensure_future(_poll(answering, agents))
@@ -187,7 +190,7 @@ async def serve(
         await agents.close()
         await kept.close()
         hang_up()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in numbers:
             with suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.remove_signal_handler(number)
     journal.write("stopped")
@@ -238,6 +241,13 @@ def _signal(number: int, stop: asyncio.Event) -> None:
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
     stop.set()
+
+
+def _bug(journal: Journal, trouble: Mapping[str, Any]) -> None:
+    """Say that something broke for which nobody waited; never with a traceback, whose lines may hold anything."""
+    error = trouble.get("exception")
+    reason = where(error) if isinstance(error, BaseException) else str(trouble.get("message", ""))[:200]
+    journal.watch("bug", reason=reason)
 
 
 async def _drain(site: Site, listening: list[asyncio.Server], doors: list[Door]) -> None:

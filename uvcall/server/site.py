@@ -152,7 +152,7 @@ class Site:
                 return await agent_news.webhook(self.answering, asked, self.secret)
             return await self.answering.webhook(Provider(peer), asked, status_only=bool(kind))
         except Exception as bug:  # noqa: BLE001 - a caller waits: whatever broke, they hear a sentence
-            self.journal.watch("bug", carrier=peer, reason=_where(bug))
+            self.journal.watch("bug", carrier=peer, reason=where(bug))
             return refusal(500, "internal error") if peer == "ultravox" else self.answering.fallback(Provider(peer))
 
     def _health(self, method: str, path: str) -> HttpResponse:
@@ -185,7 +185,7 @@ async def metrics_site(request: web.BaseRequest, metrics: Metrics) -> web.Stream
     return web.Response(body=metrics.text(), headers={"Content-Type": TYPE})
 
 
-def _where(bug: BaseException) -> str:
+def where(bug: BaseException) -> str:
     """Return a bug's class and place; its words may hold anything."""
     trace = bug.__traceback__
     while trace is not None and trace.tb_next is not None:

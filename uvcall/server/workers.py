@@ -72,8 +72,8 @@ def _ready(pipe: Connection) -> Mapping[str, Any]:
 
 
 def _work(place: inbound.Place, pipe: Connection, log: Log) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         inbound.run(place, pipe.send, log)
     except UvcallError as error:
