@@ -159,7 +159,7 @@ def test_half_sentences_do_not_keep_a_caller_waiting_and_are_cut_off(scene):
             await line.ask(
                 b"POST /twilio HTTP/1.1\r\nHost: x\r\nX-Twilio-Signature: x\r\nContent-Length: 100\r\n\r\nhalf"
             )
-        assert time.perf_counter() - start == pytest.approx(WHOLE_S, abs=0.5)
+        assert WHOLE_S - 0.1 < time.perf_counter() - start < WHOLE_S + 3
 
     scene(play)
 
