@@ -45,6 +45,22 @@ def load_httpx() -> Any:
             del modules[absent]
 
 
+def httpx_words(error: BaseException) -> str:
+    """Return in a few words why a request failed, from the class of httpx's error; empty for any other error."""
+    httpx = load_httpx()
+    words = (
+        (httpx.ConnectTimeout, "no connection in time"),
+        (httpx.ProxyError, "the proxy cannot be used"),
+        (httpx.ConnectError, "no connection"),
+        (httpx.TimeoutException, "no answer in time"),
+        (httpx.RemoteProtocolError, "the answer broke off"),
+        (httpx.InvalidURL, "the base URL is not valid"),
+        (httpx.UnsupportedProtocol, "the base URL is not valid"),
+        (httpx.TransportError, "the connection was lost"),
+    )
+    return next((text for kind, text in words if isinstance(error, kind)), "")
+
+
 #: Parts of phonenumbers that its package imports for everybody, though only typing and searching text need them; they
 #: take two thirds of its import. https://github.com/daviddrysdale/python-phonenumbers
 _PHONENUMBERS_REST: Final = {

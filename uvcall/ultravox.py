@@ -16,11 +16,11 @@ from uvcall import first_request
 from uvcall.core import ultravox_api as api
 from uvcall.core.model import CreatedCall, Line, UltravoxCall
 from uvcall.core.payload import CreateCall
-from uvcall.core.secret import LOOPBACK_HOSTS, Secret
+from uvcall.core.secret import LOOPBACK_HOSTS, Secret, is_loopback
 from uvcall.core.ultravox_api import answers, failures
 from uvcall.core.webhook import HttpResponse, header
 from uvcall.errors import AuthError, ContractBroken, LocalError
-from uvcall.imports import load_httpx, tls_context
+from uvcall.imports import httpx_words, load_httpx, tls_context
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class Ultravox:
         self._timeout_s = timeout_s
         self._client: Any = None
         self._opening = threading.Lock()
-        self.loopback = urlsplit(self._base).hostname in LOOPBACK_HOSTS
+        self.loopback = is_loopback(self._base)
 
     def load(self) -> None:
         """Import httpx and make the client. Slow the first time, contacts nobody."""
@@ -257,7 +257,7 @@ class Ultravox:
                     raise failures.unreadable("it is compressed, which was not asked for", rings=rings)
                 yield response, response.iter_raw()
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-            raise failures.lost(_why(httpx, error), sent=sent, rings=rings) from error
+            raise failures.lost(httpx_words(error) or type(error).__name__, sent=sent, rings=rings) from error
 
 
 def _nothing() -> None:
@@ -275,20 +275,6 @@ def _at_most(
         if deadline is not None and time.monotonic() > deadline:
             raise failures.lost("it was not complete in time", sent=True, rings=rings)
         yield chunk
-
-
-def _why(httpx: Any, error: BaseException) -> str:
-    words = (
-        (httpx.ConnectTimeout, "no connection in time"),
-        (httpx.ProxyError, "the proxy cannot be used"),
-        (httpx.ConnectError, "no connection"),
-        (httpx.TimeoutException, "no answer in time"),
-        (httpx.RemoteProtocolError, "the answer broke off"),
-        (httpx.InvalidURL, "the base URL is not valid"),
-        (httpx.UnsupportedProtocol, "the base URL is not valid"),
-        (httpx.TransportError, "the connection was lost"),
-    )
-    return next((text for kind, text in words if isinstance(error, kind)), type(error).__name__)
 
 
 def _checked(key: Secret) -> str:

@@ -10,11 +10,10 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from uvcall.carriers._errors import LIMIT, AnswerLost
-from uvcall.core.secret import LOOPBACK_HOSTS
-from uvcall.imports import load_httpx, tls_context
+from uvcall.core.secret import is_loopback
+from uvcall.imports import httpx_words, load_httpx, tls_context
 
 CONNECT_S = 5.0
 
@@ -57,7 +56,7 @@ def client(base_url: str, timeout_s: float) -> tuple[Any, Sending]:
         timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
         headers={"accept-encoding": "identity"},
         follow_redirects=False,
-        trust_env=urlsplit(base_url).hostname not in LOOPBACK_HOSTS,
+        trust_env=not is_loopback(base_url),
         event_hooks={"request": [before], "response": [after]},
     )
     return made, sending
@@ -85,21 +84,11 @@ def _limited(httpx: Any, inner: Any, deadline: float, timeout_s: float) -> Any:
 
 def why(error: BaseException) -> str:
     """Return in a few words why a request of this client failed."""
-    httpx = load_httpx()
-    words = (
-        (httpx.ConnectTimeout, "no connection in time"),
-        (httpx.ProxyError, "the proxy cannot be used"),
-        (httpx.ConnectError, "no connection"),
-        (httpx.TimeoutException, "no answer in time"),
-        (httpx.RemoteProtocolError, "the answer broke off"),
-        (httpx.TransportError, "the connection was lost"),
-    )
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, AnswerLost):
             return link.why
-        for kind, text in words:
-            if isinstance(link, kind):
-                return text
+        if words := httpx_words(link):
+            return words
         link = link.__cause__ or link.__context__
     return f"its answer cannot be read ({type(error).__name__})"

@@ -12,14 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
 from uvcall.carriers._errors import LIMIT, Answer, AnswerError, AnswerLost
-from uvcall.core.secret import LOOPBACK_HOSTS
+from uvcall.core.secret import is_loopback
 
 CONNECT_S = 5.0
 
@@ -159,7 +158,7 @@ def mount(session: requests.Session, adapter: OneShot, base_url: str) -> None:
     session.adapters.clear()
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    if urlsplit(base_url).hostname in LOOPBACK_HOSTS:
+    if is_loopback(base_url):
         session.trust_env = False
 
 

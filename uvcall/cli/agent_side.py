@@ -10,7 +10,7 @@ from uvcall.cli import options as opt
 from uvcall.cli.context import Context
 from uvcall.core.duration import parse_duration
 from uvcall.core.payload import CallSpec
-from uvcall.core.settings import Settings
+from uvcall.core.settings import DEFAULT, Settings
 from uvcall.errors import UsageError
 
 
@@ -79,6 +79,22 @@ def seconds(body: Mapping[str, Any], name: str) -> float | None:
         return parse_duration(text)
     except ValueError:
         return None
+
+
+def longest_s(settings: Settings, body: Mapping[str, Any]) -> float:
+    """Return how long the call may last, in seconds: a flag or setting, then the body, then the default."""
+    asked: float = settings.get("call.max_duration")
+    theirs = seconds(body, "maxDuration") if settings.source("call.max_duration") == DEFAULT else None
+    return theirs or asked
+
+
+def join_s(settings: Settings, body: Mapping[str, Any]) -> float:
+    """Return how long a call that is dialed waits to be joined, in seconds.
+
+    Ringing eats join time: with the vendor's default of 30 s, whoever answers at second 31 hears silence.
+    """
+    ringing: float = settings.get("call.ring_timeout")
+    return max(ringing + 60, seconds(body, "joinTimeout") or 0)
 
 
 def spec(

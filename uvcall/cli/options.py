@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 
@@ -84,6 +84,51 @@ CalleeAudio = Annotated[
 AgentScript = Annotated[
     str | None, typer.Option("--agent-script", metavar="FILE", help="With --sandbox: the agent's lines, one a line.")
 ]
+
+
+class CallFlags(Protocol):
+    """The options of a call that have a setting, as given."""
+
+    @property
+    def voice(self) -> str | None:
+        """Return `--voice`."""
+
+    @property
+    def model(self) -> str | None:
+        """Return `--model`."""
+
+    @property
+    def language(self) -> str | None:
+        """Return `--language`."""
+
+    @property
+    def record(self) -> bool | None:
+        """Return `--record`."""
+
+    @property
+    def first_speaker(self) -> Speaker | None:
+        """Return `--first-speaker`."""
+
+    @property
+    def greeting(self) -> str | None:
+        """Return `--greeting`."""
+
+    @property
+    def max_duration(self) -> str | None:
+        """Return `--max-duration`."""
+
+
+def overrides(flags: CallFlags) -> Mapping[str, object]:
+    """Return the options that have a setting, under its name; None for one that is not given."""
+    return {
+        "call.voice": flags.voice,
+        "call.model": flags.model,
+        "call.language": flags.language,
+        "call.greeting": flags.greeting,
+        "call.record": flags.record,
+        "call.max_duration": flags.max_duration,
+        "call.first_speaker": flags.first_speaker.value if flags.first_speaker else None,
+    }
 
 
 def providers(text: str) -> tuple[Provider, ...]:

@@ -17,8 +17,8 @@ from uvcall.core.duration import parse_duration
 from uvcall.core.model import LegOrder
 from uvcall.core.phone import require_e164
 from uvcall.core.policy import check_number
-from uvcall.core.secret import LOOPBACK_HOSTS
-from uvcall.core.settings import DEFAULT, Settings
+from uvcall.core.secret import is_loopback
+from uvcall.core.settings import Settings
 from uvcall.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,13 +49,7 @@ def plan_call(context: Context, flags: DialFlags) -> Plan:
         {
             "provider": named[0].value if named else None,
             "call.ring_timeout": flags.ring_timeout,
-            "call.max_duration": flags.max_duration,
-            "call.voice": flags.voice,
-            "call.model": flags.model,
-            "call.language": flags.language,
-            "call.greeting": flags.greeting,
-            "call.first_speaker": flags.first_speaker.value if flags.first_speaker else None,
-            "call.record": flags.record,
+            **opt.overrides(flags),
             "plivo.answer_url": flags.answer_url,
             "plivo.answer_port": flags.answer_port,
         }
@@ -92,9 +86,7 @@ def _caller(flags: DialFlags, settings: Settings, provider: Provider) -> str:
 def _spec(context: Context, flags: DialFlags, settings: Settings, attempt_id: str) -> payload.CallSpec:
     """Return what every carrier's call says to Ultravox; the medium is each one's own."""
     base = agent_side.base(context, flags)
-    longest = settings.get("call.max_duration")
-    if settings.source("call.max_duration") == DEFAULT:
-        longest = agent_side.seconds(base, "maxDuration") or longest
+    longest = agent_side.longest_s(settings, base)
     settings.require("ultravox.api_key", "every call needs an agent")
     return agent_side.spec(
         context,
@@ -103,8 +95,7 @@ def _spec(context: Context, flags: DialFlags, settings: Settings, attempt_id: st
         base,
         medium={},
         attempt_id=attempt_id,
-        # Ringing eats join time: with the vendor's default of 30 s, whoever answers at second 31 hears silence.
-        join_s=max(settings.get("call.ring_timeout") + 60, agent_side.seconds(base, "joinTimeout") or 0),
+        join_s=agent_side.join_s(settings, base),
         longest_s=longest,
         speaks_first="user",
         greeting_delay_s=_duration(flags.greeting_delay, "--greeting-delay") if flags.greeting_delay else None,
@@ -186,12 +177,6 @@ def needs_listener(order: DialOrder) -> bool:
     return order.provider is Provider.PLIVO and order.via == "sdk"
 
 
-def _loopback(url: str) -> bool:
-    from urllib.parse import urlsplit
-
-    return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS
-
-
 def _check_answer_url(settings: Settings, order: DialOrder) -> None:
     """Refuse a Plivo call that Plivo could never fetch the XML for.
 
@@ -200,7 +185,7 @@ def _check_answer_url(settings: Settings, order: DialOrder) -> None:
     """
     if not needs_listener(order) or settings.get("plivo.answer_url"):
         return
-    if not _loopback(settings.text("plivo.base_url")):
+    if not is_loopback(settings.text("plivo.base_url")):
         settings.require(
             "plivo.answer_url",
             "Plivo fetches the call's XML from a public URL; with Plivo's credentials imported at Ultravox,"

@@ -11,7 +11,7 @@ import typer
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
 from uvcall.core.carrier import Provider
-from uvcall.core.secret import LOOPBACK_HOSTS, JoinUrl, parse_join_url
+from uvcall.core.secret import JoinUrl, is_loopback, parse_join_url
 from uvcall.core.settings import Settings
 from uvcall.errors import ContractBroken, UsageError
 
@@ -122,13 +122,7 @@ def run(context: Context, flags: RenderFlags) -> int:
             "provider": flags.provider.value if flags.provider else None,
             "server.forward_to": flags.forward_to,
             "server.fallback_say": flags.say,
-            "call.voice": flags.voice,
-            "call.model": flags.model,
-            "call.language": flags.language,
-            "call.greeting": flags.greeting,
-            "call.record": flags.record,
-            "call.max_duration": flags.max_duration,
-            "call.first_speaker": flags.first_speaker.value if flags.first_speaker else None,
+            **opt.overrides(flags),
         }
     )
     provider = context.provider(settings)
@@ -209,15 +203,9 @@ def _given_url(context: Context, given: str, settings: Settings) -> JoinUrl:
 
     text = read_text(given, "--join-url", stdin=context.stdin, limit=4096).strip() if given == "-" else given
     try:
-        return parse_join_url(text, loopback=_loopback(settings))
+        return parse_join_url(text, loopback=is_loopback(settings.text("ultravox.base_url")))
     except ContractBroken as error:
         raise UsageError(f"--join-url: {error.message}", hint="it begins with wss and leads to ultravox.ai") from error
-
-
-def _loopback(settings: Settings) -> bool:
-    from urllib.parse import urlsplit
-
-    return (urlsplit(settings.text("ultravox.base_url")).hostname or "") in LOOPBACK_HOSTS
 
 
 def _created_url(context: Context, flags: RenderFlags, settings: Settings, provider: Provider) -> JoinUrl:
@@ -226,12 +214,8 @@ def _created_url(context: Context, flags: RenderFlags, settings: Settings, provi
 
     from uvcall.cli import agent_side
     from uvcall.core.payload import create_call
-    from uvcall.core.settings import DEFAULT
 
     body = agent_side.base(context, flags)
-    longest = settings.get("call.max_duration")
-    if settings.source("call.max_duration") == DEFAULT:
-        longest = agent_side.seconds(body, "maxDuration") or longest
     spec = agent_side.spec(
         context,
         flags,
@@ -239,8 +223,8 @@ def _created_url(context: Context, flags: RenderFlags, settings: Settings, provi
         body,
         medium={provider.value: {}},
         attempt_id=str(uuid4()),
-        join_s=max(settings.get("call.ring_timeout") + 60, agent_side.seconds(body, "joinTimeout") or 0),
-        longest_s=longest,
+        join_s=agent_side.join_s(settings, body),
+        longest_s=agent_side.longest_s(settings, body),
         speaks_first="agent" if flags.direction is Direction.INBOUND else "user",
     )
     created = context.ultravox(settings).create_call(create_call(spec), rings=False)

@@ -33,6 +33,11 @@ _NO_URL: Final = r"""[^!-~]|[\\"<>^`{|}]"""
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+def is_loopback(url: str) -> bool:
+    """Say whether the URL leads to this machine."""
+    return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS
+
+
 @dataclass(frozen=True, slots=True)
 class JoinUrl:
     """The bearer URL under which the carrier's media stream meets the agent. Never printed, never logged."""
