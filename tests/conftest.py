@@ -87,7 +87,9 @@ def run_uvcall(home: Path, request: pytest.FixtureRequest) -> Callable[..., Ran]
         )
         ran = Ran(argv, done.returncode, done.stdout.decode(), done.stderr.decode())
         words = f"exit code {ran.code}\n--- stdout\n{ran.stdout}--- stderr\n{ran.stderr}"
-        request.node.add_report_section("call", f"uvcall {' '.join(argv)}", words)
+        # A worker of pytest-xdist cannot send lone surrogates, and dies of them.
+        title, words = (text.encode("utf-8", "backslashreplace").decode() for text in (" ".join(argv), words))
+        request.node.add_report_section("call", f"uvcall {title}", words)
         return ran
 
     return run
