@@ -24,7 +24,7 @@ RUNS = {"telnyx": 640, "twilio": 640, "plivo": 640, "failover": 110}
 def run(*arguments):
     """Run `run.py` and return its exit code and figures."""
     done = subprocess.run(
-        [sys.executable, str(RUN), "--json", "--jobs", "8", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, str(RUN), "--json", "--jobs", "24", *arguments], capture_output=True, text=True, check=False
     )
     print(done.stdout, done.stderr)
     return done.returncode, json.loads(done.stdout)
@@ -45,7 +45,7 @@ def test_killed_at_any_step_nobody_is_rung_twice_and_no_attempt_is_lost(carrier)
 
 @pytest.mark.timeout(600)
 def test_a_leg_whose_reply_was_lost_is_found_and_nothing_is_sent_twice():
-    code, figures = run("--adoptions", "500", "--jobs", "24")
+    code, figures = run("--adoptions", "500")
     assert figures["wrong"] == []
     assert code == 0
     assert figures["sent or rung twice"] == 0
