@@ -103,6 +103,7 @@ class InboundLedger:
                 # carrier has lost the line as well.
                 self._db.execute("PRAGMA synchronous = NORMAL")
                 self._db.execute("PRAGMA wal_autocheckpoint = 0")  # `checkpoint` does it, beside those who wait
+                self._db.execute("PRAGMA cache_size = -512")  # KiB: a call is soon looked for no more
                 self._db.executescript(_TABLES)
                 self._db.execute("DELETE FROM steps WHERE at < ?", (now - KEPT_S,))
                 (first,) = self._db.execute(
