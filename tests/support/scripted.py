@@ -57,7 +57,7 @@ class Peers:
     # the Ultravox API
 
     def load(self):
-        self.log.append("load")
+        """Import the SDK: there is none."""
 
     def create_call(self, create, *, rings, sent):
         self.log.append("create")

@@ -161,7 +161,6 @@ class _Steps:
             self.line.open()
         if self.listener is not None:
             self.listener.open()
-        self.agents.load()
 
     def _created(self, asking: Job[CreatedCall], *, rings: bool) -> CreatedCall:
         """Wait for the call; an Ultravox call that rings nobody may be asked for again, twice."""

@@ -16,9 +16,6 @@ from uvcall.core.payload import CreateCall
 class Agents(Protocol):
     """The Ultravox API as the use cases see it: `uvcall.ultravox.Ultravox`, or a test's own."""
 
-    def load(self) -> None:
-        """Import what the client needs, but for `create_call`. Slow."""
-
     def create_call(self, create: CreateCall, *, rings: bool, sent: Callable[[], None] | None) -> CreatedCall:
         """Create the call; `rings` says that Ultravox itself will dial; `sent` is called when the request has left."""
 
