@@ -57,7 +57,7 @@ def tx_call(**more: Any) -> dict[str, Any]:
 
 
 def tx_event(name: str, at: str = "2026-01-02T03:04:05.000Z", **payload: Any) -> dict[str, Any]:
-    raw = {"call_control_id": CONTROL, "client_state": carrier(TELNYX).client_state(ATTEMPT), **payload}  # type: ignore[attr-defined]
+    raw = {"call_control_id": CONTROL, "client_state": carrier(TELNYX).client_state(ATTEMPT), **payload}  # type: ignore[attr-defined]  # Telnyx alone has it
     return {
         "record_type": "call_event",
         "type": "webhook",
