@@ -266,6 +266,7 @@ def _plivo_stage(vendor: Vendor, stage: str) -> None:
         "ringing": {"live": says(200, pl_live("ringing"))},
         "answered": {"live": says(200, pl_live("in-progress"))},
         "ended": {"ended": says(200, pl_record(bill_duration=17, answer_time="2026-01-02 08:34:08+05:30"))},
+        "busy": {"ended": says(200, pl_record(3010, "Busy Line"))},
     }
     vendor.on("GET", PL_CALL, ByList(replies[stage]))
 
@@ -651,6 +652,31 @@ def test_find_at_plivo_is_by_numbers_and_time_in_all_three_lists(vendor, connect
     found = line.find(since=SINCE)
     assert [call.carrier_call_id for call in found] == [UUID, queued]
     assert found[0].ids == {"call_uuid": UUID, "request_uuid": "r-1"}
+
+
+@pytest.mark.parametrize("own", [{}, {"call_uuid": UUID}])
+def test_a_queued_plivo_call_is_listed_under_its_request_and_followed_under_its_own_id(own, vendor, connect):
+    request_uuid, listed = "r-1", {"queued": ["r-1"]}
+    line = connect(PLIVO, vendor.url)
+    ended: list[Any] = []
+
+    def lists(handler: Any) -> None:
+        state = vendor.heard[-1].query.get("status")
+        says(200, {"api_id": "a", "meta": {}, "calls": listed.get(state, []), "objects": list(ended)})(handler)
+
+    numbers = {"from": "12025550199", "to": "12025550101"}
+    vendor.on("GET", PL_CALLS, lists).on("GET", PL_CALL, pl_missing())
+    vendor.on(
+        "GET", f"{PL_CALLS}r-1/", says(200, {"call_status": "queued", "request_uuid": request_uuid, **numbers, **own})
+    )
+    (placed,) = line.find(since=SINCE)
+    assert (placed.carrier_call_id, placed.ids) == (own.get("call_uuid", "r-1"), {**own, "request_uuid": request_uuid})
+    listed.clear()
+    ended.append(pl_record(3010, "Busy Line"))
+    vendor.on("GET", f"{PL_CALLS}r-1/", pl_missing())
+    _plivo_stage(vendor, "busy")
+    status = line.status(placed)
+    assert (status.state, status.cause, status.carrier_call_id) == (LegState.ENDED, Cause.BUSY, UUID)
 
 
 @pytest.mark.parametrize("provider", ALL)

@@ -273,7 +273,9 @@ def find(client: Client, account: Account, order: LegOrder, *, since: float) -> 
             call = _lookup(client, functools.partial(getter, uuid))
             at = instant(getattr(call, "session_start", None))
             if call is not None and _between(call, "from", "to", order) and (at is None or at >= earliest):
-                found[uuid] = _placed(uuid, call)
+                placed = _placed(uuid, call)
+                client.orders[placed.carrier_call_id] = (order, since)
+                found[placed.carrier_call_id] = placed
     for record in ended:
         uuid = plain_id(getattr(record, "call_uuid", None), UUID)
         at = instant(getattr(record, "initiation_time", None))
@@ -282,10 +284,12 @@ def find(client: Client, account: Account, order: LegOrder, *, since: float) -> 
     return tuple(found.values())
 
 
-def _placed(uuid: str, call: Any) -> PlacedCall:
-    request_uuid = plain_id(getattr(call, "request_uuid", None), UUID)
-    ids = {"call_uuid": uuid} | ({"request_uuid": request_uuid} if request_uuid else {})
-    return PlacedCall(Provider.PLIVO, uuid, ids)
+def _placed(listed: str, call: Any) -> PlacedCall:
+    """Name a call by its own UUID; in the queue it may be listed under its request's, and its own not be told."""
+    own, of_request = (plain_id(getattr(call, name, None), UUID) for name in ("call_uuid", "request_uuid"))
+    uuid = own or ("" if listed == of_request else listed)
+    ids = ({"call_uuid": uuid} if uuid else {}) | ({"request_uuid": of_request} if of_request else {})
+    return PlacedCall(Provider.PLIVO, uuid or listed, ids)
 
 
 def _between(call: Any, from_: str, to: str, order: LegOrder) -> bool:
