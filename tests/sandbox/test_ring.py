@@ -459,6 +459,7 @@ def test_call_control_by_the_vendors_sdk(hook, run_sandbox, join_url, until):
     vendors = run_sandbox()
     url = join_url(vendors, "telnyx")
     ready: list[str] = []
+    heard: set[str] = set()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -466,9 +467,14 @@ def test_call_control_by_the_vendors_sdk(hook, run_sandbox, join_url, until):
         api_key=c.TELNYX_API_KEY, base_url=f"http://127.0.0.1:{port}/v2", public_key=c.TELNYX_PUBLIC_KEY, max_retries=0
     )
 
+    assert (client.calls.actions, client.webhooks)  # the SDK builds both at first use: seconds that no carrier waits
+
     def decide(request: HttpRequest) -> tuple[int, str, str]:
         event = client.webhooks.unwrap(request.body.decode(), headers=dict(request.headers))
         payload = event.data.payload
+        if event.data.id in heard:  # sent again, because the first answer was late
+            return 200, "application/json", ""
+        heard.add(event.data.id)
         ready.append(event.data.event_type)
         if event.data.event_type == "call.initiated":
             assert (payload.direction, payload.state) == ("incoming", "parked")
