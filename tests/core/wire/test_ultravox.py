@@ -23,6 +23,7 @@ GOLDEN: dict[str, uv.DataMessage] = {
     '{"type":"ping","timestamp":1.5}': uv.Ping(1.5),
     '{"type":"user_text_message","text":"hi","urgency":"immediate"}': uv.UserText("hi", "immediate"),
     '{"type":"user_text_message","text":"hi"}': uv.UserText("hi"),
+    '{"type":"user_text_message","text":"hi","threadId":"t1"}': uv.UserText("hi", thread_id="t1"),
     '{"type":"input_text_message","text":"hi","deferResponse":true}': uv.InputText("hi", defer_response=True),
     '{"type":"set_output_medium","medium":"text"}': uv.SetOutputMedium("text"),
     '{"type":"forced_agent_message","content":"Bye.","toolCalls":[{"name":"hangUp","arguments":{}}],'
@@ -49,6 +50,29 @@ GOLDEN: dict[str, uv.DataMessage] = {
     '{"type":"client_tool_invocation","toolName":"t","invocationId":"1","parameters":{"a":[1]}}': uv.ToolInvocation(
         "t", "1", {"a": [1]}
     ),
+    '{"type":"data_connection_tool_invocation","toolName":"t","invocationId":"1","parameters":{}}': (
+        uv.DataConnectionToolInvocation("t", "1", {})
+    ),
+    '{"type":"data_connection_tool_result","invocationId":"1","result":"{}","responseType":"send-to-thread",'
+    '"agentReaction":"listens","updateCallState":{"seen":true}}': uv.DataConnectionToolResult(
+        "1", "{}", "send-to-thread", "listens", update_call_state={"seen": True}
+    ),
+    '{"type":"forced_agent_message","toolCalls":[{"id":"1","name":"hangUp","arguments":{}}],'
+    '"knownToolResults":[{"invocationId":"1","responseType":"hang-up"}],"threadId":"UI"}': uv.ForcedAgentMessage(
+        tool_calls=({"id": "1", "name": "hangUp", "arguments": {}},),
+        known_tool_results=({"invocationId": "1", "responseType": "hang-up"},),
+        thread_id="UI",
+    ),
+    '{"type":"spawn_thread","newThreadId":"t1","parentThreadId":"UI","ifExists":"reject",'
+    '"additionalMessages":[{"type":"user_text_message","text":"Look it up."}],'
+    '"toolFilter":{"allowedTools":["find"]},"limits":{"generationLimit":5}}': uv.SpawnThread(
+        "t1",
+        "UI",
+        "reject",
+        ({"type": "user_text_message", "text": "Look it up."},),
+        {"allowedTools": ["find"]},
+        {"generationLimit": 5},
+    ),
     '{"type":"playback_clear_buffer"}': uv.PlaybackClearBuffer(),
     '{"type":"pong","timestamp":2}': uv.Pong(2),
     '{"type":"debug","message":"x"}': uv.Debug("x"),
@@ -70,20 +94,27 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 OBJECTS = st.dictionaries(TEXT, st.one_of(TEXT, st.integers(), st.none(), st.lists(TEXT, max_size=2)), max_size=3)
 TIMES = st.floats(allow_nan=False, allow_infinity=False)
 MAYBE = st.none() | TEXT
+LISTS = st.lists(OBJECTS, max_size=2).map(tuple)
 MESSAGES = st.one_of(
     st.builds(uv.Ping, TIMES),
-    st.builds(uv.UserText, TEXT, st.sampled_from(["immediate", "soon", "later"])),
+    st.builds(uv.UserText, TEXT, st.sampled_from(["immediate", "soon", "later"]), MAYBE),
     st.builds(uv.InputText, TEXT, st.booleans()),
     st.builds(uv.SetOutputMedium, st.sampled_from(["voice", "text"])),
     st.builds(
         uv.ForcedAgentMessage,
         TEXT,
-        st.lists(OBJECTS, max_size=2).map(tuple),
+        LISTS,
         st.booleans(),
         st.sampled_from([None, "immediate", "soon"]),
+        LISTS,
+        MAYBE,
     ),
+    st.builds(uv.SpawnThread, MAYBE, MAYBE, MAYBE, LISTS, st.none() | OBJECTS, st.none() | OBJECTS),
     st.builds(uv.HangUp, TEXT),
-    st.builds(uv.ToolResult, TEXT, MAYBE, TEXT.filter(bool), MAYBE, MAYBE, MAYBE),
+    *(
+        st.builds(kind, TEXT, MAYBE, TEXT.filter(bool), MAYBE, MAYBE, MAYBE, st.none() | OBJECTS)
+        for kind in (uv.ToolResult, uv.DataConnectionToolResult)
+    ),
     st.builds(uv.CallStarted, TEXT),
     st.builds(uv.State, TEXT),
     st.builds(
@@ -96,6 +127,7 @@ MESSAGES = st.one_of(
         st.booleans(),
     ),
     st.builds(uv.ToolInvocation, TEXT, TEXT, OBJECTS),
+    st.builds(uv.DataConnectionToolInvocation, TEXT, TEXT, OBJECTS),
     st.just(uv.PlaybackClearBuffer()),
     st.builds(uv.Pong, TIMES),
     st.builds(uv.Debug, TEXT),
@@ -118,6 +150,12 @@ def test_an_empty_text_beside_a_delta_means_none() -> None:
     assert uv.from_object({**both, "text": None, "delta": "a"}) == uv.Transcript("agent", "voice", 3, delta="a")
 
 
+def test_a_transcript_without_a_medium_was_spoken() -> None:
+    """https://docs.ultravox.ai/apps/datamessages#transcript gives the default."""
+    said = {"type": "transcript", "role": "user", "ordinal": 0, "final": True, "text": "Hi."}
+    assert uv.from_object(said) == uv.Transcript("user", "voice", 0, final=True, text="Hi.")
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -132,6 +170,9 @@ def test_an_empty_text_beside_a_delta_means_none() -> None:
         {"type": "input_text_message", "text": "x", "deferResponse": 1},
         {"type": "set_output_medium", "medium": "smoke"},
         {"type": "forced_agent_message", "toolCalls": [1]},
+        {"type": "forced_agent_message", "knownToolResults": {"a": 1}},
+        {"type": "spawn_thread", "limits": []},
+        {"type": "client_tool_result", "invocationId": "1", "updateCallState": "x"},
         {"type": "client_tool_result"},
         {"type": "call_started", "callId": None},
         {"type": "transcript", "role": "agent", "medium": "voice", "ordinal": 0},

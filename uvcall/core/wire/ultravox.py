@@ -15,6 +15,8 @@ from uvcall.core.wire.events import WireError
 from uvcall.core.wire.ultravox_messages import (
     CallStarted,
     ClientMessage,
+    DataConnectionToolInvocation,
+    DataConnectionToolResult,
     DataMessage,
     Debug,
     ForcedAgentMessage,
@@ -27,6 +29,7 @@ from uvcall.core.wire.ultravox_messages import (
     Pong,
     ServerMessage,
     SetOutputMedium,
+    SpawnThread,
     State,
     ToolInvocation,
     ToolResult,
@@ -39,6 +42,8 @@ from uvcall.core.wire.ultravox_webhook import sign, verify
 __all__ = [
     "CallStarted",
     "ClientMessage",
+    "DataConnectionToolInvocation",
+    "DataConnectionToolResult",
     "DataMessage",
     "Debug",
     "ForcedAgentMessage",
@@ -50,6 +55,7 @@ __all__ = [
     "Pong",
     "ServerMessage",
     "SetOutputMedium",
+    "SpawnThread",
     "State",
     "ToolInvocation",
     "ToolResult",
@@ -168,26 +174,55 @@ def _medium(message: Mapping[str, Any]) -> Medium:
     return cast("Medium", _one_of(message, "medium", ("voice", "text")))
 
 
+def _objects(message: Mapping[str, Any], name: str) -> tuple[Mapping[str, Any], ...]:
+    found = message.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise WireError(f"{name} is not a list of objects")
+    return tuple(found)
+
+
+def _object(message: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    value = message.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise WireError(f"{name} is not an object")
+    return value
+
+
+def _read_user_text(message: Mapping[str, Any]) -> UserText:
+    return UserText(_text(message, "text"), _urgency(message) or "soon", _optional(message, "threadId"))
+
+
 def _read_forced(message: Mapping[str, Any]) -> ForcedAgentMessage:
-    calls = message.get("toolCalls") or []
-    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
-        raise WireError("toolCalls is not a list of objects")
     return ForcedAgentMessage(
         content=_optional(message, "content") or "",
-        tool_calls=tuple(calls),
+        tool_calls=_objects(message, "toolCalls"),
         uninterruptible=_flag(message, "uninterruptible"),
         urgency=_urgency(message),
+        known_tool_results=_objects(message, "knownToolResults"),
+        thread_id=_optional(message, "threadId"),
     )
 
 
-def _read_result(message: Mapping[str, Any]) -> ToolResult:
-    return ToolResult(
+def _read_thread(message: Mapping[str, Any]) -> SpawnThread:
+    return SpawnThread(
+        new_thread_id=_optional(message, "newThreadId"),
+        parent_thread_id=_optional(message, "parentThreadId"),
+        if_exists=_optional(message, "ifExists"),
+        additional_messages=_objects(message, "additionalMessages"),
+        tool_filter=_object(message, "toolFilter"),
+        limits=_object(message, "limits"),
+    )
+
+
+def _read_result(message: Mapping[str, Any], kind: type[ToolResult] = ToolResult) -> ToolResult:
+    return kind(
         invocation_id=m.string(message, "invocationId"),
         result=_optional(message, "result"),
         response_type=_optional(message, "responseType") or "tool-response",
         agent_reaction=_optional(message, "agentReaction"),
         error_type=_optional(message, "errorType"),
         error_message=_optional(message, "errorMessage"),
+        update_call_state=_object(message, "updateCallState"),
     )
 
 
@@ -200,7 +235,7 @@ def _read_transcript(message: Mapping[str, Any]) -> Transcript:
         raise WireError("a transcript has either text or delta")
     return Transcript(
         role=_one_of(message, "role", ("user", "agent")),
-        medium=_medium(message),
+        medium="voice" if message.get("medium") is None else _medium(message),
         ordinal=m.integer(message, "ordinal"),
         final=_flag(message, "final"),
         text=text,
@@ -208,26 +243,27 @@ def _read_transcript(message: Mapping[str, Any]) -> Transcript:
     )
 
 
-def _read_invocation(message: Mapping[str, Any]) -> ToolInvocation:
-    parameters = message.get("parameters")
-    if parameters is not None and not isinstance(parameters, dict):
-        raise WireError("parameters is not an object")
-    return ToolInvocation(m.string(message, "toolName"), m.string(message, "invocationId"), parameters or {})
+def _read_invocation(message: Mapping[str, Any], kind: type[ToolInvocation] = ToolInvocation) -> ToolInvocation:
+    parameters = _object(message, "parameters") or {}
+    return kind(m.string(message, "toolName"), m.string(message, "invocationId"), parameters)
 
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], DataMessage]]] = MappingProxyType(
     {
         "ping": lambda message: Ping(_number(message, "timestamp")),
-        "user_text_message": lambda message: UserText(_text(message, "text"), _urgency(message) or "soon"),
+        "user_text_message": _read_user_text,
         "input_text_message": lambda message: InputText(_text(message, "text"), _flag(message, "deferResponse")),
         "set_output_medium": lambda message: SetOutputMedium(_medium(message)),
         "forced_agent_message": _read_forced,
         "hang_up": lambda message: HangUp(_optional(message, "message") or ""),
         "client_tool_result": _read_result,
+        "data_connection_tool_result": lambda message: _read_result(message, DataConnectionToolResult),
+        "spawn_thread": _read_thread,
         "call_started": lambda message: CallStarted(m.string(message, "callId")),
         "state": lambda message: State(m.string(message, "state")),
         "transcript": _read_transcript,
         "client_tool_invocation": _read_invocation,
+        "data_connection_tool_invocation": lambda message: _read_invocation(message, DataConnectionToolInvocation),
         "playback_clear_buffer": lambda _: PlaybackClearBuffer(),
         "pong": lambda message: Pong(_number(message, "timestamp")),
         "debug": lambda message: Debug(_text(message, "message")),
@@ -241,6 +277,7 @@ _RESULT: Final = {
     "agent_reaction": "agentReaction",
     "error_type": "errorType",
     "error_message": "errorMessage",
+    "update_call_state": "updateCallState",
 }
 _TRANSCRIPT: Final = {
     "role": "role",
@@ -256,21 +293,34 @@ _FORCED: Final = {
     "tool_calls": "toolCalls",
     "uninterruptible": "uninterruptible",
     "urgency": "urgency",
+    "known_tool_results": "knownToolResults",
+    "thread_id": "threadId",
+}
+_THREAD: Final = {
+    "new_thread_id": "newThreadId",
+    "parent_thread_id": "parentThreadId",
+    "if_exists": "ifExists",
+    "additional_messages": "additionalMessages",
+    "tool_filter": "toolFilter",
+    "limits": "limits",
 }
 #: The type on the wire, attribute → member, and the members that are said even when they have their default.
 _WRITERS: Final[Mapping[type, tuple[str, Mapping[str, str], tuple[str, ...]]]] = MappingProxyType(
     {
         Ping: ("ping", {"timestamp": "timestamp"}, ()),
-        UserText: ("user_text_message", {"text": "text", "urgency": "urgency"}, ()),
+        UserText: ("user_text_message", {"text": "text", "urgency": "urgency", "thread_id": "threadId"}, ()),
         InputText: ("input_text_message", {"text": "text", "defer_response": "deferResponse"}, ()),
         SetOutputMedium: ("set_output_medium", {"medium": "medium"}, ()),
         ForcedAgentMessage: ("forced_agent_message", _FORCED, ()),
         HangUp: ("hang_up", {"message": "message"}, ()),
         ToolResult: ("client_tool_result", _RESULT, ("responseType",)),
+        DataConnectionToolResult: ("data_connection_tool_result", _RESULT, ("responseType",)),
+        SpawnThread: ("spawn_thread", _THREAD, ()),
         CallStarted: ("call_started", {"call_id": "callId"}, ()),
         State: ("state", {"state": "state"}, ()),
         Transcript: ("transcript", _TRANSCRIPT, ("final",)),
         ToolInvocation: ("client_tool_invocation", _INVOCATION, ()),
+        DataConnectionToolInvocation: ("data_connection_tool_invocation", _INVOCATION, ()),
         PlaybackClearBuffer: ("playback_clear_buffer", {}, ()),
         Pong: ("pong", {"timestamp": "timestamp"}, ()),
         Debug: ("debug", {"message": "message"}, ()),

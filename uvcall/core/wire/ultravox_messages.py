@@ -24,10 +24,11 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class UserText:
-    """The client says something in writing, as the user."""
+    """The client says something in writing, as the user; `thread_id` None is the conversation with the user itself."""
 
     text: str
     urgency: Urgency = "soon"
+    thread_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class ForcedAgentMessage:
     tool_calls: tuple[Mapping[str, Any], ...] = ()
     uninterruptible: bool = False
     urgency: Urgency | None = None
+    known_tool_results: tuple[Mapping[str, Any], ...] = ()
+    thread_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,24 @@ class ToolResult:
     agent_reaction: str | None = None
     error_type: str | None = None
     error_message: str | None = None
+    update_call_state: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataConnectionToolResult(ToolResult):
+    """The answer to `DataConnectionToolInvocation`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnThread:
+    """A second generation shall run beside the conversation. https://docs.ultravox.ai/agents/threads."""
+
+    new_thread_id: str | None = None
+    parent_thread_id: str | None = None
+    if_exists: str | None = None
+    additional_messages: tuple[Mapping[str, Any], ...] = ()
+    tool_filter: Mapping[str, Any] | None = None
+    limits: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +131,11 @@ class ToolInvocation:
 
 
 @dataclass(frozen=True, slots=True)
+class DataConnectionToolInvocation(ToolInvocation):
+    """The agent calls a tool of a data connection; off on a client's own socket unless the call asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackClearBuffer:
     """The user has interrupted: the client shall drop what it has not played yet."""
 
@@ -130,12 +156,16 @@ class Debug:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A message of a type that is not above: kept whole, for whoever knows it."""
+    """A message of a type that is not above: kept whole, for whoever knows it.
+
+    So come the messages of threads (`thread_spawned`, `side_generation_delta`, …) and those whose fields the documents
+    do not tell: `call_event`, `tool_used`, `invoking_tool`, `user_started_speaking`, `user_stopped_speaking`, `error`.
+    """
 
     type: str
     raw: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
 
-ClientMessage = Ping | UserText | InputText | SetOutputMedium | ForcedAgentMessage | HangUp | ToolResult
+ClientMessage = Ping | UserText | InputText | SetOutputMedium | ForcedAgentMessage | HangUp | ToolResult | SpawnThread
 ServerMessage = CallStarted | State | Transcript | ToolInvocation | PlaybackClearBuffer | Pong | Debug
 DataMessage = ClientMessage | ServerMessage | Other
