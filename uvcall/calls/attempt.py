@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from uvcall.core import outcome as outcomes
 from uvcall.core.carrier import Provider
@@ -26,8 +26,7 @@ from uvcall.errors import FateUnknown, Placed, UvcallError
 Voicemail = Literal["hangup", "leave", "ignore"]
 
 
-@dataclass(frozen=True, slots=True)
-class DialOrder:
+class DialOrder(NamedTuple):
     """One call to be placed. Durations are seconds."""
 
     provider: Provider
@@ -42,7 +41,7 @@ class DialOrder:
     key: str | None = None  #: idempotency key
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Attempt:
     """The facts so far. `fate` says whether a phone may ring because of this attempt."""
 
@@ -110,8 +109,7 @@ class Attempt:
             from_=self.order.leg.from_,
             attempt_id=self.order.leg.attempt_id,
             ultravox_call_id=self.created.call_id if self.created else None,
-            carrier_call_id=(leg.carrier_call_id if leg else "")
-            or (self.placed.carrier_call_id if self.placed else None),
+            carrier_call_id=self._carrier_call_id(),
             carrier_ids=dict(self.carrier_ids),
             created_at=self.created_at,
             answered_at=answered_at,
