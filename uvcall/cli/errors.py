@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uvcall import __version__
 from uvcall.cli.context import Context
-from uvcall.cli.output import clean, redact
+from uvcall.cli.output import redact
+from uvcall.core.printable import clean
 from uvcall.errors import LocalError, UvcallError
 
 

@@ -9,28 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
-# Patterns as text: `re` compiles and keeps them when something is first printed that needs them.
-
-#: C0 and C1 controls, DEL, line and paragraph separators, and the marks that turn the direction of text around.
-_UNSAFE: Final = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+from uvcall.core.printable import clean
 
 #: What a credential looks like, for text that nobody has vetted. Ultravox keys, join URLs, Telnyx keys, Basic auth.
+#: As text: `re` compiles and keeps it when something is first printed that needs it.
 _SECRETS: Final = (
     r"\b[A-Za-z0-9]{8}\.[A-Za-z0-9]{32}\b|\bKEY[0-9A-Fa-f]{16,}_\w+"
     r"|wss?://[^\s\"'<>]+|\b(?:Basic|Bearer) [A-Za-z0-9+/=._-]{8,}"
 )
-
-
-def clean(text: str, *, lines: bool = False) -> str:
-    """Return the text with every character spelled out that could move a cursor, hide or forge a line.
-
-    Args:
-        text: Anybody's words.
-        lines: Keep line breaks and tabs.
-    """
-    if not lines:
-        text = text.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
-    return re.sub(_UNSAFE, lambda match: match.group().encode("unicode_escape").decode(), text)
 
 
 def redact(text: str, secrets: tuple[str, ...] = ()) -> str:

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from uvcall.calls.ports import Moment, Progress
-from uvcall.cli.output import Output, clean
+from uvcall.cli.output import Output
+from uvcall.core.printable import clean
 
 _WORDS: Final = {
     Moment.CREATED: "agent ready",
