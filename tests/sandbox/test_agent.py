@@ -376,7 +376,7 @@ def test_who_leaves_before_the_start_may_come_again():
     assert asyncio.run(talk())["joined"] is None
 
 
-@pytest.mark.parametrize("medium", [{"webRtc": {}}, {"serverWebSocket": {"inputSampleRate": 16000}}, {"exotel": {}}])
+@pytest.mark.parametrize("medium", [{"webRtc": {}}, {"exotel": {}}])
 def test_media_that_the_sandbox_does_not_serve(medium):
     async def talk():
         async with api() as ultravox:

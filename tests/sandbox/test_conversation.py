@@ -4,7 +4,8 @@ import pytest
 from support.stage import tone
 
 from uvcall.core.audio import level
-from uvcall.sandbox.conversation import AskMark, Conversation, DropQueued, Leave, Nudge, Plan, Speak
+from uvcall.sandbox.conversation import Conversation
+from uvcall.sandbox.script import AskMark, DropQueued, Leave, Nudge, Plan, Speak
 from uvcall.sandbox.speech import AGENT, speech
 
 RATE = 8000

@@ -6,91 +6,38 @@ network makes nobody impatient.
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from uvcall.core.audio import FRAME_S
+from uvcall.core.wire.ultravox_messages import ToolResult, Urgency
 from uvcall.sandbox.hearing import TURN_S, Ear
+from uvcall.sandbox.script import (
+    Action,
+    AskMark,
+    DropQueued,
+    Invoke,
+    Leave,
+    Mood,
+    Piece,
+    Plan,
+    Said,
+    Speak,
+    State,
+    ToolCall,
+    Word,
+)
 from uvcall.sandbox.speech import AGENT, speech
+from uvcall.sandbox.tool_calls import Outcome, Toolbox
 
-#: How far ahead of its playing the agent sends its voice.
-_AHEAD_S: Final = 0.2
-#: After its own line the agent waits so long for an answer before it goes on with its script.
-_PATIENCE_S: Final = 0.5
 #: When the carrier does not report a line as played, it counts as played this long after its length.
 _GRACE_S: Final = 1.0
 #: Keys pressed within this time of each other are one message.
 _KEYS_S: Final = 0.5
 _DROP_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Nudge:
-    """What to say to a silent user. `then`: empty, or whether to hang up afterwards."""
-
-    after_s: float
-    text: str
-    then: Literal["", "soft", "strict"] = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the created call asks of the agent. Times are seconds."""
-
-    script: tuple[str, ...]  #: the last line ends the call
-    opens_after_s: float | None = 0.0  #: None: only the user opens
-    opening: str = ""  #: in place of the script's first line
-    interruptible: bool = True  #: the opening
-    endpoint_s: float = 0.384
-    least_turn_s: float = 0.0
-    least_interruption_s: float = 0.09
-    nudges: tuple[Nudge, ...] = ()
-    digits_text: str | None = "{digits}"  #: None: keys are ignored
-    voice: bool = True  #: False: lines are text, which no phone can play
-    drops: bool = False  #: the scenario `agent-drop`
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One line of the transcript; `start` and `end` are seconds since the agent joined."""
-
-    role: Literal["user", "agent"]
-    text: str
-    start: float
-    end: float
-    voice: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Speak:
-    """Send this PCM to the carrier."""
-
-    samples: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class AskMark:
-    """Ask the carrier to tell when everything so far has been played."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class DropQueued:
-    """Tell the carrier to drop what it has not played."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """End the call. `reason` is Ultravox's endReason; `abrupt`: the connection just breaks."""
-
-    reason: str
-    abrupt: bool = False
-
-
-Action = Speak | AskMark | DropQueued | Leave
 
 
 @dataclass(slots=True)
@@ -105,24 +52,32 @@ class _Utterance:
     start: float = 0.0
     sent: int = 0
     marked: bool = False
+    ordinal: int = -1
+    told: int = 0  #: words of it that the data channel has
 
 
 @dataclass(slots=True)
 class Conversation:
-    """One call's talk, at one sample rate."""
+    """One call's talk. What it hears has one sample rate, and what it says may have another (`voice_rate`)."""
 
     plan: Plan
-    rate: int
+    rate: int  #: of what is heard
     known: Callable[[], str]  #: the sentence that the user is known to have said since last asked, or empty
     transcript: list[Said] = field(default_factory=list)
     out: list[Action] = field(default_factory=list)  #: what the driver is to do, in order; it empties the list
+    watch: Callable[[Word], None] | None = None  #: told what a data channel tells
+    voice_rate: int = 0
     now: float = 0.0
     over: bool = False
+    voice: bool = field(init=False)  #: False: the agent writes
     _ear: Ear = field(init=False)
+    _toolbox: Toolbox = field(init=False)
     _line: int = 0
     _queue: deque[_Utterance] = field(default_factory=deque)
     _current: _Utterance | None = None
     _spoken: int = 0  #: utterances ever, for the names of marks
+    _ordinal: int = 0
+    _mood: State = "listening"
     _begun: bool = False
     _calm_since: float = 0.0
     _nudge: int = 0
@@ -131,15 +86,13 @@ class Conversation:
 
     def __post_init__(self) -> None:
         self._ear = Ear(self.plan.endpoint_s, max(self.plan.least_turn_s, TURN_S))
+        self._toolbox = Toolbox(self.plan.tools)
+        self.voice = self.plan.voice
+        self.voice_rate = self.voice_rate or self.rate
 
-    def hear(self, samples: bytes) -> bytes:
-        """Take the next piece of the user's side.
-
-        Returns:
-            What the agent's side sounds like during that piece, for a recording.
-        """
+    def hear(self, samples: bytes) -> None:
+        """Take the next piece of the user's side."""
         seconds = len(samples) / 2 / self.rate
-        before = self.now
         self.now += seconds
         turn = self._ear.hear(samples, seconds)
         if self._ear.voiced:
@@ -147,17 +100,24 @@ class Conversation:
             self._nudge = 0
             self._barge_in()
         if turn is not None:
-            text = self.known() or f"[speech, {turn.end - turn.start:.1f} s]"
-            self._add(Said("user", text, turn.start, turn.end))
+            self._take_turn(self.known() or f"[speech, {turn.end - turn.start:.1f} s]", turn.start, turn.end)
             self._answer()
         self._advance()
-        return self._voice_during(before, len(samples))
 
     def wait(self, seconds: float) -> None:
         """Let time pass without sound: the user's side sends nothing."""
         self.now += seconds
         self._ear.now += seconds
         self._advance()
+
+    def sounding(self, seconds: float) -> bytes:
+        """Return what the agent's side sounded like during the last so many seconds, for a recording."""
+        since, size = self.now - seconds, int(seconds * self.voice_rate + 0.5) * 2
+        speaking = self._current
+        if speaking is None or speaking.start > since + 1e-9:
+            return bytes(size)
+        at = int((since - speaking.start) * self.voice_rate + 0.5) * 2
+        return speaking.sound[at : at + size].ljust(size, b"\0")
 
     def reached(self, mark: str) -> None:
         """Note that the carrier has played everything up to the mark."""
@@ -171,20 +131,44 @@ class Conversation:
             self._keys += digit
             self._key_at = self.now
 
-    def tell(self, text: str) -> None:
-        """Take a text message of the user."""
-        self._add(Said("user", text, self.now, self.now, voice=False))
-        self._answer()
+    def tell(self, text: str, urgency: Urgency = "soon") -> None:
+        """Take a text message of the user. Only an immediate one interrupts the agent, a later one waits for a turn."""
+        if urgency == "immediate":
+            self._cut()
+        self._take_turn(text, self.now, self.now, voice=False)
+        if urgency != "later":
+            self._answer()
         self._advance()
 
-    def force(self, text: str, *, ends_with: str = "") -> None:
-        """Say this now, whatever is being said; then end the call if there is a reason."""
-        self._cut()
+    def force(self, text: str, *, ends_with: str = "", uninterruptible: bool = False, soon: bool = False) -> None:
+        """Say this now (or `soon`: after what is being said); then end the call if there is a reason."""
+        if not soon:
+            self._cut()
         if text:
-            self._say(text, ends_with=ends_with, interruptible=not ends_with)
+            self._say(text, ends_with=ends_with, interruptible=not (ends_with or uninterruptible))
             self._advance()
         elif ends_with:
             self._leave(Leave(ends_with))
+
+    def invoke(self, call: ToolCall) -> None:
+        """Call a tool of the client and stand still until its result is there or its time is over."""
+        begun = self._toolbox.begin(call, self.now)
+        named = begun or call
+        arguments = json.dumps(dict(call.arguments))
+        self._add_tool_line("tool_call", arguments, named.name, named.invocation_id)
+        if begun is None:
+            self._note_result(Outcome(call.name, call.invocation_id, "There is no such tool."))
+            return
+        self._feel("thinking")
+        self._tell(Invoke(begun))
+
+    def answer(self, result: ToolResult) -> bool:
+        """Take the result of a tool; say whether anybody waited for it."""
+        outcome = self._toolbox.take(result)
+        if outcome is not None:
+            self._note_result(outcome)
+            self._advance()
+        return outcome is not None
 
     def close(self) -> None:
         """Write down what was being said when the call ended."""
@@ -192,38 +176,48 @@ class Conversation:
         self._note_partly()
         heard = self._ear
         if heard.voiced >= TURN_S:
-            self._add(Said("user", f"[speech, {heard.voiced:.1f} s]", heard.start, self.now - heard.quiet))
+            self._take_turn(f"[speech, {heard.voiced:.1f} s]", heard.start, self.now - heard.quiet)
+
+    def _take_turn(self, text: str, start: float, end: float, *, voice: bool = True) -> None:
+        self.transcript.append(Said("user", text, start, end, voice))
+        self._tell(Piece("user", self._next_ordinal(), voice, text=text))
+
+    def _note_result(self, outcome: Outcome) -> None:
+        self._add_tool_line("tool_result", outcome.text, outcome.tool, outcome.invocation_id)
+        self._calm_since = self.now
+        if outcome.hangs_up:
+            self._leave(Leave("agent_hangup"))
+        elif outcome.says:
+            self._say(outcome.says)
+        elif not self._toolbox.busy:
+            self._feel("listening")
 
     def _answer(self) -> None:
         self._begun = True
-        if self._current is None and not self._queue:
+        if self._current is None and not self._queue and not self._toolbox.busy:
+            self._feel("thinking")
             self._next_line()
 
     def _next_line(self) -> None:
         lines = self.plan.script
         at = min(self._line, len(lines) - 1)
         opens = at == 0 and not self._begun
-        text = (self.plan.opening if opens else "") or lines[at]
+        line = (self.plan.opening if opens else "") or lines[at]
         self._line = at + 1
         self._begun = True
+        if isinstance(line, ToolCall):
+            self.invoke(line)
+            return
         last = at == len(lines) - 1
-        self._say(text, ends_with="agent_hangup" if last else "", from_script=True,
+        self._say(line, ends_with="agent_hangup" if last else "", from_script=True,
                   interruptible=self.plan.interruptible or not opens)  # fmt: skip
 
     def _say(self, text: str, *, ends_with: str = "", from_script: bool = False, interruptible: bool = True) -> None:
-        sound = speech(text, AGENT, self.rate) if self.plan.voice else None
+        sound = speech(text, AGENT, self.voice_rate) if self.voice else None
         self._spoken += 1
-        self._queue.append(
-            _Utterance(
-                text,
-                sound.samples if sound else b"",
-                sound.seconds if sound else 0.0,
-                f"line-{self._spoken}",
-                ends_with,
-                from_script,
-                interruptible,
-            )
-        )
+        samples, seconds = (sound.samples, sound.seconds) if sound else (b"", 0.0)
+        mark = f"line-{self._spoken}"
+        self._queue.append(_Utterance(text, samples, seconds, mark, ends_with, from_script, interruptible))
 
     def _advance(self) -> None:
         """Do what the time has come for."""
@@ -235,12 +229,17 @@ class Conversation:
         if self._keys and self.now - self._key_at >= _KEYS_S:
             text = (self.plan.digits_text or "{digits}").replace("{digits}", self._keys)
             self._keys = ""
-            self._add(Said("user", text, self._key_at, self.now, voice=False))
+            self._take_turn(text, self._key_at, self.now, voice=False)
             self._answer()
+        if self._toolbox.busy:
+            for outcome in self._toolbox.late(self.now):
+                self._note_result(outcome)
         speaking = self._current
-        if speaking is not None and self.now >= speaking.start + speaking.seconds + _GRACE_S:
-            self._finish()
-        if self._current is None and not self._queue and not self._ear.voiced:
+        if speaking is not None:
+            played = speaking.start + speaking.seconds
+            if self.now + 1e-9 >= (played + _GRACE_S if self.plan.reports else played):
+                self._finish()
+        elif not self._queue and not self._ear.voiced and not self._toolbox.busy:
             self._take_initiative()
         self._pump()
 
@@ -252,7 +251,7 @@ class Conversation:
             self._nudge += 1
             self._say(nudge.text, ends_with="agent_hangup" if nudge.then else "", interruptible=nudge.then != "strict")
             return
-        due = calm - _PATIENCE_S if self._begun else self.now - (self.plan.opens_after_s or 0.0)
+        due = calm - self.plan.patience_s if self._begun else self.now - (self.plan.opens_after_s or 0.0)
         if due + 1e-9 >= 0 and (self._begun or self.plan.opens_after_s is not None):
             self._next_line()
 
@@ -260,29 +259,52 @@ class Conversation:
         if self._current is None and self._queue:
             self._current = self._queue.popleft()
             self._current.start = self.now
+            self._current.ordinal = self._next_ordinal()
+            self._feel("speaking")
         speaking = self._current
         if speaking is None:
             return
-        size = int(self.rate * FRAME_S) * 2
-        until = (self.now - speaking.start + _AHEAD_S) * self.rate * 2
+        if self.watch is not None:
+            self._tell_more(speaking)
+        size = int(self.voice_rate * FRAME_S) * 2
+        until = (self.now - speaking.start + self.plan.ahead_s) * self.voice_rate * 2
         while speaking.sent < len(speaking.sound) and speaking.sent < until:
             self.out.append(Speak(speaking.sound[speaking.sent : speaking.sent + size].ljust(size, b"\0")))
             speaking.sent += size
         if speaking.sent >= len(speaking.sound) and not speaking.marked:
             speaking.marked = True
-            if self.plan.voice:
-                self.out.append(AskMark(speaking.mark))
-            else:
+            if not speaking.sound:
                 self._finish()
+            elif self.plan.reports:
+                self.out.append(AskMark(speaking.mark))
+
+    def _tell_more(self, speaking: _Utterance) -> None:
+        """Tell the words that have been said since the last time."""
+        words = speaking.text.split()
+        heard = self._heard_of(speaking)
+        if speaking.sound and heard > speaking.told:
+            blank = " " if speaking.told else ""
+            more = blank + " ".join(words[speaking.told : heard])
+            self._tell(Piece("agent", speaking.ordinal, voice=True, delta=more))
+            speaking.told = heard
+
+    def _heard_of(self, speaking: _Utterance) -> int:
+        """Return how many words of it have been heard by now."""
+        share = min(1.0, (self.now - speaking.start) / speaking.seconds) if speaking.seconds else 1.0
+        return int(len(speaking.text.split()) * share)
 
     def _finish(self) -> None:
         speaking, self._current = self._current, None
         if speaking is None:
             return
-        self._add(Said("agent", speaking.text, speaking.start, self.now, self.plan.voice))
+        voice = bool(speaking.sound)
+        self.transcript.append(Said("agent", speaking.text, speaking.start, self.now, voice))
+        self._tell(Piece("agent", speaking.ordinal, voice, text=speaking.text))
         self._calm_since = self.now
         if speaking.ends_with:
             self._leave(Leave(speaking.ends_with))
+        elif not self._queue:
+            self._feel("listening")
 
     def _barge_in(self) -> None:
         speaking = self._current
@@ -296,26 +318,32 @@ class Conversation:
             self.out.append(DropQueued())
         self._note_partly()
         self._queue.clear()
+        self._feel("listening")
 
     def _note_partly(self) -> None:
         speaking, self._current = self._current, None
         if speaking is None:
             return
-        words = speaking.text.split()
-        share = min(1.0, (self.now - speaking.start) / speaking.seconds) if speaking.seconds else 1.0
-        heard = " ".join(words[: int(len(words) * share)])
+        heard = " ".join(speaking.text.split()[: self._heard_of(speaking)])
         if heard:
-            self._add(Said("agent", heard, speaking.start, self.now))
+            self.transcript.append(Said("agent", heard, speaking.start, self.now))
+            self._tell(Piece("agent", speaking.ordinal, voice=True, text=heard))
 
-    def _voice_during(self, since: float, size: int) -> bytes:
-        speaking = self._current
-        if speaking is None or speaking.start > since + 1e-9:
-            return bytes(size)
-        at = int((since - speaking.start) * self.rate + 0.5) * 2
-        return speaking.sound[at : at + size].ljust(size, b"\0")
+    def _add_tool_line(self, role: Literal["tool_call", "tool_result"], text: str, tool: str, name: str) -> None:
+        self.transcript.append(Said(role, text, self.now, self.now, voice=False, tool=tool, invocation_id=name))
 
-    def _add(self, said: Said) -> None:
-        self.transcript.append(said)
+    def _next_ordinal(self) -> int:
+        self._ordinal += 1
+        return self._ordinal - 1
+
+    def _feel(self, state: State) -> None:
+        if state != self._mood:
+            self._mood = state
+            self._tell(Mood(state))
+
+    def _tell(self, word: Word) -> None:
+        if self.watch is not None:
+            self.watch(word)
 
     def _leave(self, how: Leave) -> None:
         self.over = True

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from uvcall.core.audio import stereo, write_wav
+from uvcall.core.audio import Pcm, at_rate, stereo, write_wav
 from uvcall.sandbox.world import World
 
 #: A carrier's own recording of a leg is for looking at short calls: two hundred long ones must not fill the memory.
@@ -20,18 +20,20 @@ class Recording:
 
     rate: int
     limit_s: float = float("inf")
+    agent_rate: int = 0  #: 0: as the person's
     person: bytearray = field(default_factory=bytearray)
     agent: bytearray = field(default_factory=bytearray)
 
     def add(self, person: bytes, agent: bytes) -> None:
-        """Append one frame of each side; both have the same length."""
+        """Append one frame of each side, of the same length; one may be empty where nothing came."""
         if len(self.person) < self.limit_s * self.rate * 2:
             self.person += person
             self.agent += agent
 
     def wav(self) -> bytes:
         """Return a stereo WAV file: the person on the left, the agent on the right."""
-        return write_wav(stereo(bytes(self.person), bytes(self.agent)), self.rate, channels=2)
+        agent = at_rate(Pcm(bytes(self.agent), self.agent_rate or self.rate), self.rate).samples
+        return write_wav(stereo(bytes(self.person), agent), self.rate, channels=2)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from uvcall.core.wire import ultravox as codec
+from uvcall.core.wire.events import WireError
 from uvcall.sandbox import ultravox_catalog as catalog
 from uvcall.sandbox.credentials import ULTRAVOX_API_KEY
 from uvcall.sandbox.ultravox_calls import SandboxCall, as_json, calls, message_json
@@ -211,16 +213,18 @@ async def _recording(world: World, request: web.Request) -> web.StreamResponse:
 async def _send_data_message(world: World, request: web.Request) -> _Answer:
     call = _wanted_call(world, request)
     body = await _body(request)
-    kind = body.get("type")
-    field = _DATA_MESSAGES.get(kind) if isinstance(kind, str) else None
-    if field is None or not isinstance(kind, str):
+    field = _DATA_MESSAGES.get(str(body.get("type")))
+    if field is None:
         raise Refused(400, "", {"type": ["Not a data message that this endpoint takes."]})
-    text = body.get(field, "")
-    if not isinstance(text, str) or (not text and kind != "hang_up"):
+    try:
+        message = codec.from_object(body)
+    except WireError as error:
+        raise Refused(400, "", {"non_field_errors": [str(error)]}) from error
+    if not body.get(field) and not body.get("toolCalls") and not isinstance(message, codec.HangUp):
         raise Refused(400, "", {field: ["This field is required."]})
     if call.control is None:
         raise Refused(422, "The call is not active.")
-    call.control(kind, text)
+    call.control(message)
     return 204, None
 
 

@@ -19,10 +19,11 @@ from typing import Any, Final
 import aiohttp
 
 from uvcall.core.carrier import Provider
-from uvcall.sandbox.conversation import Said
+from uvcall.core.wire.ultravox_messages import DataMessage
 from uvcall.sandbox.faults import LATE_S, strike
 from uvcall.sandbox.recording import Recording
 from uvcall.sandbox.rest import is_loopback
+from uvcall.sandbox.script import Said
 from uvcall.sandbox.ultravox_schema import seconds
 from uvcall.sandbox.world import World
 
@@ -31,6 +32,15 @@ _WEBHOOK_ATTEMPTS: Final = 10
 _WEBHOOK_PAUSE_S: Final = 30.0
 _WEBHOOK_PATIENCE_S: Final = 10.0
 _BILLED_STEP_S: Final = 6
+_MOST_EVENTS: Final = 1000
+#: The last part of a join URL, where it is not that of a carrier's.
+_PATHS: Final[Mapping[str, str]] = {"serverWebSocket": "server_web_socket"}
+_ROLES: Final[Mapping[str, str]] = {
+    "user": "MESSAGE_ROLE_USER",
+    "agent": "MESSAGE_ROLE_AGENT",
+    "tool_call": "MESSAGE_ROLE_TOOL_CALL",
+    "tool_result": "MESSAGE_ROLE_TOOL_RESULT",
+}
 
 
 @dataclass(slots=True)
@@ -51,7 +61,7 @@ class SandboxCall:
     transcript: list[Said] = field(default_factory=list)  #: the conversation's own list while it lives
     events: list[dict[str, Any]] = field(default_factory=list)
     tape: Recording | None = None
-    control: Callable[[str, str], None] | None = None  #: takes data messages while the call lives: kind, text
+    control: Callable[[DataMessage], None] | None = None  #: takes data messages of the REST API while the call lives
     drop: Callable[[], None] | None = None  #: breaks the connection, while there is one
     timer: asyncio.TimerHandle | None = None
 
@@ -82,9 +92,11 @@ class Calls:
             stage_id,
             world.pace.now(),
             settings,
-            f"{origin.replace('http', 'ws', 1)}/calls/{call_id}/telephony",
+            "",
             agent=agent,
         )
+        path = _PATHS.get(call.medium, "telephony")
+        call.join_url = f"{origin.replace('http', 'ws', 1)}/calls/{call_id}/{path}"
         self.by_id[call_id] = call
         wait = seconds(settings["joinTimeout"]) / world.pace.speed
         call.timer = asyncio.get_running_loop().call_later(wait, self._give_up, call)
@@ -115,10 +127,12 @@ class Calls:
             self._report(call, "billed")
 
     def note(self, call: SandboxCall, severity: str, kind: str, text: str) -> None:
-        """Write into the call's event log.
+        """Write into the call's event log, which ends where a hostile client would fill the memory.
 
         https://docs.ultravox.ai/api-reference/calls/calls-events-list
         """
+        if len(call.events) >= _MOST_EVENTS:
+            return
         now = self.world.pace.now()
         since = (now - call.joined).total_seconds() if call.joined else 0.0
         call.events.append(
@@ -202,8 +216,9 @@ def message_json(call: SandboxCall, index: int, said: Said) -> dict[str, Any]:
     """Return one line of the transcript as the API shows it."""
     span = {"start": duration(said.start), "end": duration(said.end)}
     return {
-        "role": "MESSAGE_ROLE_USER" if said.role == "user" else "MESSAGE_ROLE_AGENT",
+        "role": _ROLES[said.role],
         "text": said.text,
+        **({"toolName": said.tool, "invocationId": said.invocation_id} if said.tool else {}),
         "medium": "MESSAGE_MEDIUM_VOICE" if said.voice else "MESSAGE_MEDIUM_TEXT",
         "callStageMessageIndex": index,
         "callStageId": call.stage_id,
