@@ -21,7 +21,18 @@ from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.faults import Faults, parse_faults
 from uvcall.sandbox.gate import Gate, Window
 from uvcall.sandbox.originate import Originator
-from uvcall.sandbox.rest import plivo, plivo_account, telnyx, telnyx_account, texml, twilio, twilio_account
+from uvcall.sandbox.rest import (
+    plivo,
+    plivo_account,
+    plivo_numbers,
+    telnyx,
+    telnyx_account,
+    telnyx_numbers,
+    texml,
+    twilio,
+    twilio_account,
+    twilio_numbers,
+)
 from uvcall.sandbox.ring_window import Doorbell
 from uvcall.sandbox.scenarios import SCENARIOS
 from uvcall.sandbox.world import History, Options, Pace, World
@@ -60,11 +71,14 @@ def new_app(world: World, exchange: Exchange) -> web.Application:
     for face in (
         telnyx.CallControl(exchange),
         telnyx_account.Account(exchange),
+        telnyx_numbers.Numbers(exchange),
         texml.Texml(exchange),
         twilio.Calls(exchange),
         twilio_account.Account(exchange),
+        twilio_numbers.Numbers(exchange),
         plivo.Calls(exchange),
         plivo_account.Account(exchange),
+        plivo_numbers.Numbers(exchange),
         Window(world, faults),
         Doorbell(exchange),
     ):

@@ -1,13 +1,12 @@
-"""The rest of a Twilio account as its SDK sees it: the account, its numbers, and Voice Insights' summary.
+"""The rest of a Twilio account as its SDK sees it: the account, and Voice Insights' summary.
 
 https://www.twilio.com/docs/iam/api/account ·
-https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource ·
 https://www.twilio.com/docs/voice/voice-insights/api/call/call-summary-resource
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
@@ -16,7 +15,7 @@ from uvcall.sandbox import credentials
 from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.notices.twilio import answered_by, seconds, sip_response, status
 from uvcall.sandbox.rest import common_error, iso, rfc2822
-from uvcall.sandbox.rest.twilio import ROOT, authorise, not_found, number_sid
+from uvcall.sandbox.rest.twilio import ROOT, authorise, not_found
 from uvcall.sandbox.world import Leg
 
 #: Voice Insights has its own words for a call's end.
@@ -34,7 +33,6 @@ class Account:
         """Return the routes."""
         return [
             web.get("/2010-04-01/Accounts/{account:AC[0-9a-f]+}.json", self.account),
-            web.get("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json", self.numbers),
             web.get("/v1/Voice/{sid}/Summary", self.summary),
         ]
 
@@ -57,73 +55,6 @@ class Account:
                 "type": "Full",
                 "subresource_uris": {part: f"{ROOT}/{part.title().replace('_', '')}.json" for part in parts},
                 "uri": f"{ROOT}.json",
-            }
-        )
-
-    async def numbers(self, request: web.Request) -> web.Response:
-        """List the account's numbers; `PhoneNumber` narrows."""
-        authorise(request)
-        wanted = request.query.get("PhoneNumber", "")
-        found = [self._number(number) for number in credentials.OWNED_NUMBERS if wanted in number]
-        uri = f"{ROOT}/IncomingPhoneNumbers.json?PageSize=50&Page=0"
-        return web.json_response(
-            {
-                "first_page_uri": uri,
-                "next_page_uri": None,
-                "previous_page_uri": None,
-                "uri": uri,
-                "page": 0,
-                "page_size": 50,
-                "start": 0,
-                "end": max(0, len(found) - 1),
-                "incoming_phone_numbers": found,
-            }
-        )
-
-    def _number(self, number: str) -> dict[str, Any]:
-        sid = number_sid(number)
-        nothing = dict.fromkeys(
-            (
-                "address_sid",
-                "identity_sid",
-                "trunk_sid",
-                "emergency_address_sid",
-                "bundle_sid",
-                "voice_application_sid",
-                "sms_application_sid",
-                "voice_url",
-                "voice_fallback_url",
-                "sms_url",
-                "sms_fallback_url",
-                "status_callback",
-            )
-        )
-        methods = dict.fromkeys(
-            ("voice_method", "voice_fallback_method", "sms_method", "sms_fallback_method", "status_callback_method"),
-            "POST",
-        )
-        return (
-            nothing
-            | methods
-            | {
-                "sid": sid,
-                "account_sid": credentials.TWILIO_ACCOUNT_SID,
-                "friendly_name": number,
-                "phone_number": number,
-                "address_requirements": "none",
-                "api_version": "2010-04-01",
-                "beta": False,
-                "capabilities": {"voice": True, "sms": False, "mms": False, "fax": False},
-                "date_created": self._moment(),
-                "date_updated": self._moment(),
-                "origin": "twilio",
-                "voice_receive_mode": "voice",
-                "voice_caller_id_lookup": False,
-                "emergency_status": "Inactive",
-                "emergency_address_status": "unregistered",
-                "status": "in-use",
-                "type": "local",
-                "uri": f"{ROOT}/IncomingPhoneNumbers/{sid}.json",
             }
         )
 
