@@ -6,30 +6,36 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, Final, TypeVar
-from urllib.parse import urlencode, urljoin, urlsplit
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
+from urllib.parse import urlencode
 
 from uvcall import first_request
 from uvcall.core import ultravox_api as api
 from uvcall.core.model import CreatedCall, Line, UltravoxCall
 from uvcall.core.payload import CreateCall
-from uvcall.core.secret import LOOPBACK_HOSTS, Secret, is_loopback
+from uvcall.core.secret import Secret, is_loopback
 from uvcall.core.ultravox_api import answers, failures
 from uvcall.core.webhook import HttpResponse, header
-from uvcall.errors import AuthError, ContractBroken, LocalError
+from uvcall.errors import AuthError
 from uvcall.imports import httpx_words, load_httpx, tls_context
+
+if TYPE_CHECKING:
+    from uvcall.core.transcripts import Message
+    from uvcall.download import Fetched
 
 T = TypeVar("T")
 
 CONNECT_S: Final = 5.0
 PAGES: Final = 50
-#: An hour of stereo at 48,000 Hz is 0.7 GB.
-RECORDING_LIMIT: Final = 2 * 1024**3
 
 _HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "uvcall"}
+
+
+def _unseen(_got: int, _total: int | None) -> None:
+    """Take note of nothing."""
 
 
 class Ultravox:
@@ -94,21 +100,35 @@ class Ultravox:
         """Ask where the call is."""
         return answers.read_call(self._ask(api.get_call(call_id)), now=_now())
 
+    def messages(self, call_id: str) -> tuple[Message, ...]:
+        """Return what has been said and done so far, in all stages, oldest first."""
+        return self._all(lambda cursor: api.messages(call_id, cursor=cursor), answers.read_messages)
+
     def transcript(self, call_id: str) -> tuple[Line, ...]:
         """Return what has been said so far, oldest first."""
-        return self._all(lambda cursor: api.messages(call_id, cursor=cursor), answers.read_lines)
+        from uvcall.core.transcripts import line_of
+
+        return tuple(line for message in self.messages(call_id) if (line := line_of(message)) is not None)
 
     def hang_up(self, call_id: str, message: str = "") -> bool:
         """End a joined call. Returns False when there is nothing to end."""
         return answers.read_hung_up(self._ask(api.hang_up(call_id, message)), now=_now())
 
-    def agent_says(self, call_id: str, text: str) -> None:
-        """Make the agent say this now."""
-        answers.read_done(self._ask(api.agent_says(call_id, text)), now=_now())
+    def agent_says(self, call_id: str, text: str, *, urgency: str = "immediate", uninterruptible: bool = False) -> None:
+        """Make the agent say this.
 
-    def user_says(self, call_id: str, text: str) -> None:
-        """Tell the agent this as if the person had said it."""
-        answers.read_done(self._ask(api.user_says(call_id, text)), now=_now())
+        Raises:
+            FateUnknown: It may be said or not: the answer is lost.
+        """
+        self._say(api.agent_says(call_id, text, urgency=urgency, uninterruptible=uninterruptible))
+
+    def user_says(self, call_id: str, text: str, *, urgency: str | None = None) -> None:
+        """Tell the agent this as if the person had said it.
+
+        Raises:
+            FateUnknown: The agent may hear it or not: the answer is lost.
+        """
+        self._say(api.user_says(call_id, text, urgency=urgency))
 
     def delete_call(self, call_id: str) -> None:
         """Delete a call that has ended."""
@@ -118,9 +138,11 @@ class Ultravox:
         """Return the calls whose metadata has this value, newest first."""
         return self._all(lambda cursor: api.list_calls({key: value}, cursor=cursor), answers.read_calls)
 
-    def events(self, call_id: str, *, severity: str = "info") -> tuple[Any, ...]:
-        """Return the call's events, oldest first."""
-        return self._all(lambda cursor: api.events(call_id, severity=severity, cursor=cursor), answers.read_events)
+    def events(self, call_id: str, *, severity: str = "info", kind: str | None = None) -> tuple[Mapping[str, Any], ...]:
+        """Return the call's events of at least this severity, oldest first."""
+        return self._all(
+            lambda cursor: api.events(call_id, severity=severity, kind=kind, cursor=cursor), answers.read_events
+        )
 
     def account(self) -> answers.AccountInfo:
         """Ask whose key it is."""
@@ -138,42 +160,29 @@ class Ultravox:
         """Return the models."""
         return self._all(lambda cursor: api.models(cursor=cursor), answers.read_named)
 
-    def download_recording(self, call_id: str, sink: BinaryIO) -> int:
-        """Write the call's recording (WAV) to `sink` and return its size in bytes.
+    def download_recording(
+        self, call_id: str, sink: BinaryIO, watch: Callable[[int, int | None], None] = _unseen
+    ) -> Fetched:
+        """Write the call's recording (WAV) to `sink`; redirects are followed without the key, breaks are mended.
 
-        One redirect to the storage is followed, without the key.
+        Args:
+            call_id: The call.
+            sink: Where the bytes go.
+            watch: Is told the bytes so far and those in all, None when nobody has said.
 
         Raises:
             ProviderRefused: There is none, or not yet.
-            ContractBroken: It is larger than `RECORDING_LIMIT`, or the redirect leads nowhere safe.
+            ContractBroken: It is no WAV file, too large, or a redirect leads nowhere safe.
+            Temporary: It cannot be had now; LocalError: it cannot be written.
         """
-        url = self._url(api.recording(call_id))
-        with self._stream("GET", url, headers={"x-api-key": self._key}) as (response, chunks):
-            if response.status_code != 302:
-                return self._pour(response, chunks, sink)
-            target = urljoin(url, response.headers.get("location", ""))
-        parts = urlsplit(target)
-        if parts.scheme != "https" and not (self.loopback and parts.hostname in LOOPBACK_HOSTS):
-            raise ContractBroken(
-                "the recording's redirect does not lead to https", hint="ask again later", peer=failures.PEER
-            )
-        with self._stream("GET", target) as (response, chunks):
-            return self._pour(response, chunks, sink)
+        from uvcall.download import Download
 
-    def _pour(self, response: Any, chunks: Iterator[bytes], sink: BinaryIO) -> int:
-        if response.status_code != 200:
-            body = b"".join(_at_most(chunks, failures.LIMIT))
-            raise failures.failure(HttpResponse(response.status_code, (), body), now=_now())
-        size = 0
-        for chunk in _at_most(chunks, RECORDING_LIMIT):
-            try:
-                sink.write(chunk)
-            except OSError as error:
-                raise LocalError(
-                    f"the recording cannot be written: {error.strerror}", hint="check the disk and the folder"
-                ) from error
-            size += len(chunk)
-        return size
+        url, key = self._url(api.recording(call_id)), {"x-api-key": self._key}
+        return Download(self._stream, url, key, self.loopback, sink, watch).run()
+
+    def _say(self, request: api.ApiRequest) -> None:
+        """Send words once: whoever cannot know whether they were heard does not send them again."""
+        answers.read_done(self._ask(request, rings=True), now=_now(), once=True)
 
     def _all(
         self,
@@ -183,11 +192,14 @@ class Ultravox:
         found: list[T] = []
         cursor: str | None = None
         for _ in range(PAGES):
-            items, cursor = read(self._ask(page(cursor)), now=_now())
+            items, following = read(self._ask(page(cursor)), now=_now())
             found.extend(items)
-            if cursor is None:
+            if following is None:
+                return tuple(found)
+            if following == cursor:
                 break
-        return tuple(found)
+            cursor = following
+        raise failures.unreadable("the list has no end")
 
     def _url(self, request: api.ApiRequest) -> str:
         return self._base + request.path

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uvcall.core import ultravox_api as api
-from uvcall.core.model import Line
 from uvcall.core.secret import JoinUrl
+from uvcall.core.transcripts import Message
 from uvcall.core.ultravox_api import answers, failures
 from uvcall.core.webhook import HttpResponse
 from uvcall.errors import AuthError, ContractBroken, FateUnknown, ProviderRefused, Temporary, UvcallError
@@ -57,7 +57,7 @@ def test_requests_are_those_of_the_vendors_document():
         api.delete_call(ID),
         api.list_calls({"uvcall_attempt": "a"}, cursor="c"),
         api.messages(ID, cursor="c"),
-        api.events(ID, cursor="c"),
+        api.events(ID, severity="debug", kind="media", cursor="c"),
         api.recording(ID),
         api.hang_up(ID),
         api.account_me(),
@@ -82,6 +82,9 @@ def test_data_messages():
     assert api.hang_up(ID, "Bye.").body == {"type": "hang_up", "message": "Bye."}
     assert api.agent_says(ID, "Hi").body == {"type": "forced_agent_message", "content": "Hi", "urgency": "immediate"}
     assert api.user_says(ID, "Hi").body == {"type": "user_text_message", "text": "Hi"}
+    assert api.user_says(ID, "Hi", urgency="later").body["urgency"] == "later"
+    forced = api.agent_says(ID, "Hi", urgency="soon", uninterruptible=True).body
+    assert (forced["urgency"], forced["uninterruptible"]) == ("soon", True)
 
 
 def test_created():
@@ -239,45 +242,59 @@ def test_a_call_of_other_types_breaks_the_contract(change):
         answers.read_call(says(200, {"callId": ID, **change}), now=NOW)
 
 
-def test_read_lines_and_the_cursor_alone_of_next():
+def test_read_messages_and_the_cursor_alone_of_next():
     page = {
         "results": [
-            {"role": "MESSAGE_ROLE_AGENT", "text": "Hello.", "timespan": {"start": "1.2s", "end": "2s"}},
-            {"role": "MESSAGE_ROLE_USER", "text": "Hi."},
-            {"role": "MESSAGE_ROLE_USER", "text": "  "},
+            {
+                "role": "MESSAGE_ROLE_AGENT",
+                "text": "Hello.",
+                "timespan": {"start": "1.2s", "end": "2s"},
+                "callStageId": "s",
+            },
+            {"role": "MESSAGE_ROLE_USER", "text": "Hi.", "timespan": "soon"},
             {"role": "MESSAGE_ROLE_TOOL_CALL", "text": "{}", "toolName": "hangUp"},
-            {"role": "MESSAGE_ROLE_USER", "text": None},
+            {"role": "MESSAGE_ROLE_TOOL_RESULT", "text": None, "toolName": 3, "errorDetails": "no such day"},
+            {"role": "MESSAGE_ROLE_UNSPECIFIED", "text": "?"},
+            {"text": "?"},
         ],
         "next": "https://evil.example/api/calls?cursor=abc%3D&pageSize=1",
         "previous": None,
-        "total": 5,
+        "total": 6,
     }
-    lines, cursor = answers.read_lines(says(200, page), now=NOW)
-    assert lines == (Line("agent", "Hello.", 1.2), Line("user", "Hi.", None))
+    messages, cursor = answers.read_messages(says(200, page), now=NOW)
+    assert messages == (
+        Message("agent", "Hello.", 1.2, 2.0, "s"),
+        Message("user", "Hi."),
+        Message("tool_call", "{}", tool="hangUp"),
+        Message("tool_result", "", error="no such day"),
+    )
     assert cursor == "abc="
-    assert answers.read_lines(says(200, {"results": [], "next": None}), now=NOW) == ((), None)
+    assert answers.read_messages(says(200, {"results": [], "next": None}), now=NOW) == ((), None)
 
 
 @pytest.mark.parametrize("body", [{}, {"results": None}, {"results": [1]}, {"results": {}}])
 def test_a_list_without_results_breaks_the_contract(body):
     with pytest.raises(ContractBroken):
-        answers.read_lines(says(200, body), now=NOW)
+        answers.read_messages(says(200, body), now=NOW)
 
 
 def test_read_named():
     page = {
         "results": [
-            {"voiceId": "v", "name": "Mark", "description": "calm"},
+            {"voiceId": "v", "name": "Mark", "description": "calm", "primaryLanguage": "en-US", "provider": "lmnt"},
             {"name": "ultravox-v0.7"},
-            {"agentId": "a", "name": "Ada"},
+            {"agentId": "a", "name": "Ada", "callTemplate": {"model": "ultravox-v0.7"}},
+            {"agentId": "b", "callTemplate": None},
         ]
     }
     entries, _ = answers.read_named(says(200, page), now=NOW)
     assert [(entry.id, entry.name, entry.detail) for entry in entries] == [
         ("v", "Mark", "calm"),
         ("ultravox-v0.7",) * 2 + ("",),
-        ("a", "Ada", ""),
+        ("a", "Ada", "ultravox-v0.7"),
+        ("b", "b", ""),
     ]
+    assert entries[0][3:] == ("en-US", "lmnt")
     with pytest.raises(ContractBroken):
         answers.read_named(says(200, {"results": [{"id": 1}]}), now=NOW)
 

@@ -122,6 +122,7 @@ class UltravoxCall(NamedTuple):
     ended_at: datetime | None = None
     end_reason: str | None = None  #: unjoined, hangup, agent_hangup, timeout, connection_error, system_error
     metadata: Mapping[str, str] = NOTHING
+    recorded: bool | None = None  #: a recording was asked for; None: not told
 
 
 class CreatedCall(NamedTuple):

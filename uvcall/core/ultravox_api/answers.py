@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from uvcall.core.model import CreatedCall, Line, UltravoxCall
+from uvcall.core.model import CreatedCall, UltravoxCall
 from uvcall.core.secret import parse_join_url
 from uvcall.core.ultravox_api.failures import failure, parsed, unreadable
 from uvcall.core.webhook import HttpResponse
 
+if TYPE_CHECKING:
+    from uvcall.core.transcripts import Message, Role
 
-@dataclass(frozen=True, slots=True)
-class AccountInfo:
+
+class AccountInfo(NamedTuple):
     """What the account says of itself.
 
     https://docs.ultravox.ai/api-reference/accounts/accounts-me-get
@@ -28,13 +29,14 @@ class AccountInfo:
     allowed_concurrent_calls: int | None = None  #: None: no cap
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """An entry of a list to choose from: an agent, a voice, a model (whose id is its name)."""
 
     id: str
     name: str
     detail: str = ""
+    language: str = ""  #: BCP 47, of a voice
+    provider: str = ""  #: who speaks it, of a voice
 
 
 def read_created(response: HttpResponse, *, loopback: bool, rings: bool, now: datetime) -> CreatedCall:
@@ -66,16 +68,25 @@ def read_calls(response: HttpResponse, *, now: datetime) -> tuple[tuple[Ultravox
     return tuple(_call(item) for item in results), cursor
 
 
-def read_lines(response: HttpResponse, *, now: datetime) -> tuple[tuple[Line, ...], str | None]:
-    """Read a page of the transcript and the next page's cursor; what tools said and what is empty is left out."""
+def read_messages(response: HttpResponse, *, now: datetime) -> tuple[tuple[Message, ...], str | None]:
+    """Read a page of what was said and done, and the next page's cursor. Roles that nobody has documented are left out.
+
+    https://docs.ultravox.ai/api-reference/calls/calls-messages-list
+    """
     results, cursor = _page(response, now)
-    lines = []
-    for item in results:
-        role, text = _ROLES.get(str(item.get("role"))), item.get("text")
-        if role and isinstance(text, str) and text.strip():
-            span = item.get("timespan")
-            lines.append(Line(role, text, seconds(span.get("start")) if isinstance(span, dict) else None))
-    return tuple(lines), cursor
+    return tuple(found for item in results if (found := _message(item)) is not None), cursor
+
+
+def _message(item: Mapping[str, Any]) -> Message | None:
+    from uvcall.core.transcripts import Message
+
+    role, text = _ROLES.get(str(item.get("role"))), item.get("text")
+    if role is None:
+        return None
+    span = item.get("timespan")
+    start, end = (seconds(span.get("start")), seconds(span.get("end"))) if isinstance(span, dict) else (None, None)
+    stage, tool, error = (_word(item.get(name)) for name in ("callStageId", "toolName", "errorDetails"))
+    return Message(role, _word(text), start, end, stage, tool, error)
 
 
 def read_events(response: HttpResponse, *, now: datetime) -> tuple[tuple[Mapping[str, Any], ...], str | None]:
@@ -88,13 +99,19 @@ def read_named(response: HttpResponse, *, now: datetime) -> tuple[tuple[Named, .
     results, cursor = _page(response, now)
     entries = []
     for item in results:
+        found = item.get("agentId") or item.get("voiceId") or item.get("name")
+        if not isinstance(found, str):
+            raise unreadable("an entry of the list has neither id nor name")
+        template = item.get("callTemplate")
+        detail = item.get("description") or (template.get("model") if isinstance(template, dict) else "")
+        rest = (detail, item.get("primaryLanguage"), item.get("provider"))
         name = item.get("name")
-        if not isinstance(name, str):
-            raise unreadable("an entry of the list has no name")
-        found = item.get("agentId") or item.get("voiceId") or name
-        detail = item.get("description") or item.get("primaryLanguage") or ""
-        entries.append(Named(str(found), name, str(detail)))
+        entries.append(Named(found, name if isinstance(name, str) else found, *(_word(word) for word in rest)))
     return tuple(entries), cursor
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def read_account(response: HttpResponse, *, now: datetime) -> AccountInfo:
@@ -119,14 +136,19 @@ def read_hung_up(response: HttpResponse, *, now: datetime) -> bool:
     return True
 
 
-def read_done(response: HttpResponse, *, now: datetime) -> None:
-    """Read an answer that says nothing but success (2xx)."""
+def read_done(response: HttpResponse, *, now: datetime, once: bool = False) -> None:
+    """Read an answer that says nothing but success (2xx); `once` as in `failure`."""
     if not 200 <= response.status < 300:
-        raise failure(response, now=now)
+        raise failure(response, now=now, rings=once)
 
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-_ROLES: Final[Mapping[str, Literal["user", "agent"]]] = {"MESSAGE_ROLE_USER": "user", "MESSAGE_ROLE_AGENT": "agent"}
+_ROLES: Final[Mapping[str, Role]] = {
+    "MESSAGE_ROLE_USER": "user",
+    "MESSAGE_ROLE_AGENT": "agent",
+    "MESSAGE_ROLE_TOOL_CALL": "tool_call",
+    "MESSAGE_ROLE_TOOL_RESULT": "tool_result",
+}
 
 
 def seconds(duration: object) -> float | None:
@@ -149,6 +171,7 @@ def _call(body: Mapping[str, Any]) -> UltravoxCall:
         ended_at=_instant(body, "ended"),
         end_reason=reason,
         metadata={str(name): str(value) for name, value in metadata.items()},
+        recorded=body.get("recordingEnabled") if isinstance(body.get("recordingEnabled"), bool) else None,
     )
 
 
