@@ -78,7 +78,7 @@ def client_tools(settings: Mapping[str, Any]) -> dict[str, Tool]:
         name = selected.get("nameOverride") or tool.get("modelToolName")
         if tool.get("client") is not None and name:
             timeout = seconds(tool.get("timeout") or "2.5s")
-            found[name] = Tool(name, min(timeout, 40.0), _REACTIONS.get(tool.get("defaultReaction"), "speaks"))
+            found[name] = Tool(name, min(timeout, 40.0), _REACTIONS.get(tool.get("defaultReaction") or "", "speaks"))
     return found
 
 

@@ -15,6 +15,7 @@ from uvcall.core.wire.ultravox_messages import (
     HangUp,
     InputText,
     SetOutputMedium,
+    SpawnThread,
     ToolResult,
     UserText,
 )
@@ -62,6 +63,8 @@ def obey(talk: Conversation, message: DataMessage) -> str:
             talk.force(text, ends_with="agent_hangup")
         case ToolResult():
             return "" if talk.answer(message) else "nobody waits for the result of that invocation"
+        case SpawnThread():
+            return "the sandbox has no threads"
         case _:
             return f"a client does not send {type(message).__name__}"
     return ""
