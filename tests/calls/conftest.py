@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 from support.scripted import ORDER, QUICK, Clock, Peers
 
@@ -33,7 +31,7 @@ def run(peers, desk, journal):
 
     def _run(*, timing=QUICK, watch=lambda _: None, listener=None, with_line=True, more=(), **changes):
         line = CarrierLine(peers, Account()) if with_line else None
-        order = replace(ORDER, **changes)
+        order = ORDER._replace(**changes)
         routes = [Route(order, line, listener), *more]
         return dial(routes, agents=peers, desk=desk, clock=Clock(), journal=journal, watch=watch, timing=timing)
 

@@ -2,7 +2,6 @@
 
 import threading
 from collections import deque
-from dataclasses import replace
 
 import pytest
 from support.scripted import (
@@ -98,7 +97,7 @@ def test_a_wait_longer_than_patience_is_not_waited(run, peers):
 def test_ultravox_that_never_answers(run, peers):
     gate = threading.Event()
     peers.creates = deque([gate.wait])
-    assert run(timing=replace(QUICK, create_s=0.02)).exit_code == 75
+    assert run(timing=QUICK._replace(create_s=0.02)).exit_code == 75
     gate.set()
     assert "place" not in peers.log
 
@@ -149,7 +148,7 @@ def test_a_lost_reply_that_is_not_found_is_unknown(run, peers):
 def test_a_carrier_that_never_answers_is_unknown(run, peers):
     gate = threading.Event()
     peers.places = deque([gate.wait])
-    record = run(timing=replace(QUICK, create_s=0.02))
+    record = run(timing=QUICK._replace(create_s=0.02))
     gate.set()
     assert (record.outcome, record.placed) == (Outcome.UNKNOWN, "unknown")
     assert peers.log.count("place") == 1
@@ -199,14 +198,14 @@ def test_an_answering_machine(run, peers, policy, hang_ups):
 
 def test_polls_that_fail_leave_the_call_alone(run, peers):
     peers.statuses = deque([RINGING, Temporary("500"), Temporary("500"), ANSWERED, HUNG_UP])
-    assert run(max_duration_s=5, timing=replace(QUICK, agent_grace_s=5)).outcome is Outcome.COMPLETED
+    assert run(max_duration_s=5, timing=QUICK._replace(agent_grace_s=5)).outcome is Outcome.COMPLETED
     assert "hang_up leg" not in peers.log
 
 
 def test_an_end_that_is_never_seen(run, peers):
     peers.statuses = deque([Temporary("500")])
     peers.calls = deque([Temporary("500")])
-    record = run(timing=replace(QUICK, overtime_s=0.1))
+    record = run(timing=QUICK._replace(overtime_s=0.1))
     assert (record.outcome, record.exit_code, record.placed) == (Outcome.UNOBSERVED, 21, "yes")
 
 
@@ -360,7 +359,7 @@ def test_interrupted_while_the_carrier_is_asked_and_never_answers_is_unknown(run
         return peers.places[0]
 
     peers.places = deque([act])
-    record = run(timing=replace(QUICK, hang_up_s=0.05))
+    record = run(timing=QUICK._replace(hang_up_s=0.05))
     gate.set()
     assert (record.exit_code, record.placed) == (130, "unknown")
 
@@ -446,7 +445,7 @@ def test_the_journal_of_a_create_that_failed(run, peers, journal, error, steps):
 def test_an_unknown_fate_blocks_the_number(run, peers, journal):
     peers.places = deque([FateUnknown("lost")])
     assert run(settle_s=0).next == f"uvcall reconcile {LEG.attempt_id}"
-    again = replace(LEG, attempt_id="11111111-2222-4333-8444-555555555555")
+    again = LEG._replace(attempt_id="11111111-2222-4333-8444-555555555555")
     record = run(leg=again)
     assert (record.outcome, record.exit_code, record.placed) == (Outcome.POLICY_REFUSED, 3, "no")
     assert peers.log.count("place") == 1
@@ -474,7 +473,7 @@ def test_a_journal_that_breaks_after_the_carrier_has_answered_loses_no_call(run,
 def test_an_earlier_attempts_leg_is_not_taken_for_this_ones(run, peers, journal):
     peers.places = deque([PlacedCall(Provider.TWILIO, "CA1", {})])
     assert run().outcome is Outcome.COMPLETED
-    again = replace(LEG, attempt_id="11111111-2222-4333-8444-555555555555")
+    again = LEG._replace(attempt_id="11111111-2222-4333-8444-555555555555")
     peers.places = deque([FateUnknown("lost"), FateUnknown("lost")])
     peers.finds = deque([[PlacedCall(Provider.TWILIO, "CA1")]])
     record = run(leg=again, settle_s=0.02)
@@ -482,7 +481,7 @@ def test_an_earlier_attempts_leg_is_not_taken_for_this_ones(run, peers, journal)
     journal.assume_not_placed(again.attempt_id, NOON, "the test")
     peers.statuses, peers.calls = deque([HUNG_UP]), deque([left("hangup")])
     peers.finds = deque([[PlacedCall(Provider.TWILIO, "CA2"), PlacedCall(Provider.TWILIO, "CA1")]])
-    record = run(leg=replace(LEG, attempt_id="22222222-2222-4333-8444-555555555555"))
+    record = run(leg=LEG._replace(attempt_id="22222222-2222-4333-8444-555555555555"))
     assert (record.outcome, record.carrier_call_id) == (Outcome.COMPLETED, "CA2")
 
 
@@ -500,7 +499,7 @@ def test_a_journal_that_breaks_before_the_leg_is_found_loses_no_call(run, peers,
 
 def second():
     other = Peers()
-    order = replace(ORDER, provider=Provider.PLIVO)
+    order = ORDER._replace(provider=Provider.PLIVO)
     return other, Route(order, CarrierLine(other, Account()))
 
 
@@ -526,8 +525,8 @@ def test_no_other_carrier_is_asked_when_a_phone_may_ring(run, peers):
 
 def test_a_key_reports_the_earlier_call(run, peers, journal):
     run(key="k")
-    again = replace(LEG, attempt_id="11111111-2222-4333-8444-555555555555")
+    again = LEG._replace(attempt_id="11111111-2222-4333-8444-555555555555")
     record = run(key="k", leg=again)
     assert (record.outcome, record.attempt_id) == (Outcome.COMPLETED, LEG.attempt_id)
     assert peers.log.count("place") == 1
-    assert run(key="k", leg=replace(again, to="+12025550123")).outcome is Outcome.USAGE
+    assert run(key="k", leg=again._replace(to="+12025550123")).outcome is Outcome.USAGE

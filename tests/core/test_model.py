@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
@@ -144,7 +144,7 @@ def test_secrets_and_join_urls_do_not_show() -> None:
         repr([key, url]),
         str({"key": key, "url": url}),
         repr(order),
-        repr(replace(order, to="+12025550101")),
+        repr(order._replace(to="+12025550101")),
         repr(CreatedCall("c", url)),
         json.dumps({"key": key, "url": url}, default=str),
     ]

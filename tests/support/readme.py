@@ -16,7 +16,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -246,7 +246,7 @@ def orders(provider: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         answer_url="https://example.com/answer",
     )
     account = Account(fields={"connection_id": "1"}, base_url="https://example.com")
-    looking = replace(order, detect_machine=True, hang_up_on_machine=True)
+    looking = order._replace(detect_machine=True, hang_up_on_machine=True)
     module = carrier(provider)
     return dict(module.request(account, order)), dict(module.request(account, looking))
 

@@ -23,7 +23,7 @@ class Late(Exception):
     """A job did not end in the time allowed; its thread goes on, unheard."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Job(Generic[T]):
     """Work in a thread. `result` and `error` are read through `Desk.wait` only."""
 
@@ -33,7 +33,7 @@ class Job(Generic[T]):
     error: BaseException | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Desk:
     """Runs jobs and waits for them; the one place where a command can be interrupted."""
 

@@ -7,7 +7,6 @@ carrier is asked once; and from then on the question is only how the call ended.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from threading import Event
 from typing import TypeVar
 
@@ -217,12 +216,12 @@ class _Steps:
         self.watch(Progress(Moment.PLACED, placed.carrier_call_id))
 
     def _leg(self, created: CreatedCall) -> LegOrder:
-        leg = replace(self.order.leg, join_url=created.join_url)
+        leg = self.order.leg._replace(join_url=created.join_url)
         if self.listener is None or created.join_url is None:
             return leg
         self.listener.serve(created.join_url)
         machine_url = self.listener.machine_url if leg.detect_machine and not leg.hang_up_on_machine else None
-        return replace(leg, answer_url=self.listener.answer_url, machine_url=machine_url)
+        return leg._replace(answer_url=self.listener.answer_url, machine_url=machine_url)
 
     def _place_once(self, attempt: Attempt, line: CarrierLine, leg: LegOrder) -> PlacedCall:
         """Ask the carrier until it has the request: *not sent* and *too many requests* ring nobody, all else ends."""
@@ -309,7 +308,7 @@ class _Steps:
         )
         now = self.clock.now()
         if listener is not None and listener.machine() and attempt.leg is not None:
-            attempt.leg = replace(attempt.leg, machine=True)
+            attempt.leg = attempt.leg._replace(machine=True)
         if self.order.detach and fetched():
             return attempt.record(Outcome.ACCEPTED, reason=None, now=now)
         if not seen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from uvcall.calls.attempt import Attempt
 from uvcall.calls.desk import Desk, Late
@@ -14,8 +14,7 @@ from uvcall.core.model import Cause, LegState
 from uvcall.errors import UvcallError
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(NamedTuple):
     """How patient the use cases are, in seconds."""
 
     poll_ringing_s: float = 1.0
@@ -36,8 +35,7 @@ class Timing:
     def faster(self, speed: float) -> Timing:
         """Return the same patience in a world that runs faster: waits shrink, bounds on requests do not."""
         bounds = {"create_s", "request_s", "hang_up_s", "max_wait_s", "settle_poll_s"}
-        slots: dict[str, float] = {name: getattr(self, name) for name in self.__slots__}
-        return Timing(**{k: v if k in bounds else max(0.05, v / speed) for k, v in slots.items()})
+        return Timing(**{k: v if k in bounds else max(0.05, v / speed) for k, v in self._asdict().items()})
 
 
 _MOMENTS: Final = {
@@ -49,7 +47,7 @@ _MOMENTS: Final = {
 _OVER: Final = frozenset({CallState.LEG_OVER, CallState.AGENT_OVER, CallState.OVER})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Follower:
     attempt: Attempt
     agents: Agents

@@ -74,7 +74,7 @@ def silent(_progress: Progress) -> None:
     """Watch without a word: the default observer."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class CarrierLine:
     """A carrier's module with the account to act for; connects when first used."""
 

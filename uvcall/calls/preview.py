@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from uvcall.calls.attempt import DialOrder
@@ -22,7 +21,7 @@ def preview(order: DialOrder, line: CarrierLine | None) -> dict[str, Any]:
     body = {"path": order.create.path, "query": dict(order.create.query), "body": _plain(order.create.body)}
     carrier: dict[str, Any] | None = None
     if line is not None and order.via == "sdk":
-        carrier = _plain(line.module.request(line.account, replace(order.leg, join_url=JoinUrl(_STAND_IN))))
+        carrier = _plain(line.module.request(line.account, order.leg._replace(join_url=JoinUrl(_STAND_IN))))
     return {"ultravox": body, "carrier": carrier}
 
 

@@ -25,7 +25,7 @@ _MARGIN_S = 120
 _LEFT = frozenset({Outcome.ACCEPTED, Outcome.UNOBSERVED})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Scribe:
     """Keeps the journal of one attempt."""
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from uvcall.core import NOTHING
 from uvcall.core.carrier import Provider
@@ -13,8 +12,7 @@ from uvcall.core.model import LegOrder, LegStatus, PlacedCall
 from uvcall.core.secret import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """What a carrier's SDK needs to act for the user.
 
     Attributes:
@@ -23,7 +21,7 @@ class Account:
         timeout_s: Seconds of patience for one request, in all.
     """
 
-    fields: Mapping[str, str | Secret] = field(default_factory=lambda: NOTHING)
+    fields: Mapping[str, str | Secret] = NOTHING
     base_url: str = ""
     timeout_s: float = 20.0
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from uvcall.core import NOTHING
 from uvcall.core.secret import JoinUrl
@@ -30,12 +29,11 @@ LIMIT: Final = 1024 * 1024
 """The largest answer that is read, in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back."""
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)  #: names in lower case
+    headers: Mapping[str, str] = NOTHING  #: names in lower case
     body: bytes = b""
 
 
@@ -61,16 +59,14 @@ class AnswerLost(Exception):
         self.sent = sent
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(NamedTuple):
     """The carrier's own error, as its body tells it."""
 
     words: str
     code: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(NamedTuple):
     """How one carrier complains.
 
     Attributes:
@@ -87,7 +83,7 @@ class Manner:
     read: Callable[[Any], Complaint | None]
     is_auth: Callable[[int, Complaint], bool]
     auth_hint: str
-    hints: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    hints: Mapping[str, str] = NOTHING
 
 
 def complaint(manner: Manner, answer: Answer) -> Complaint | None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _VENDORS: Final = frozenset({"ultravox", "telnyx", "twilio", "plivo"})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Context:
     """One run of uvcall.
 
@@ -198,15 +198,15 @@ def configured(settings: Settings, provider: Provider) -> bool:
     return all(name in settings.raw for name in NEEDS[provider])
 
 
-def account(settings: Settings, provider: Provider) -> Any:
-    """Return the carrier's account from the settings.
+def account(settings: Settings, provider: Provider, needs: tuple[str, ...] | None = None) -> Any:
+    """Return the carrier's account from the settings; `needs` names what it cannot do without, if not all of `NEEDS`.
 
     Raises:
         ConfigError: A setting that the carrier needs is missing; AuthError: a credential is.
     """
     from uvcall.carriers import Account
 
-    for name in NEEDS[provider]:
+    for name in NEEDS[provider] if needs is None else needs:
         settings.require(name, f"{provider} needs it")
     section = f"{provider}."
     fields = {

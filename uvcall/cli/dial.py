@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,18 +121,15 @@ def run(context: Context, flags: DialFlags) -> int:
 
         outcome = outcome_of(error)
         record = _bare(flags, outcome, ENDINGS[outcome].exit_code)
-        record = replace(record, error=failure(error), placed=error.placed, retry_safe=error.placed == "no")
+        record = record._replace(error=failure(error), placed=error.placed, retry_safe=error.placed == "no")
         codes = frozenset()
     except Exception as bug:  # noqa: BLE001 - the record must come, whatever happens
         from uvcall.cli.errors import report_bug
         from uvcall.core.model import Failure
 
         message, hint = report_bug(context, bug)
-        record = replace(
-            _bare(flags, Outcome.INTERNAL_ERROR, 1),
-            placed="unknown",
-            error=Failure("internal_error", message, hint),
-        )
+        found = Failure("internal_error", message, hint)
+        record = _bare(flags, Outcome.INTERNAL_ERROR, 1)._replace(placed="unknown", error=found)
         codes = frozenset()
     show(context.out, record)
     return exit_code(record, flags.expect, codes)
@@ -155,7 +151,7 @@ def _dry_run(context: Context, flags: DialFlags) -> int:
     order, line = plan.legs[0]
     if needs_listener(order):
         base = plan.settings.text("plivo.answer_url") or "http://127.0.0.1"
-        order = replace(order, leg=replace(order.leg, answer_url=f"{base.rstrip('/')}/…/answer"))
+        order = order._replace(leg=order.leg._replace(answer_url=f"{base.rstrip('/')}/…/answer"))
     shown = preview(order, line)
     if context.out.as_json:
         context.out.json(shown)
@@ -258,9 +254,7 @@ def _timing(flags: DialFlags, sandbox: bool) -> Timing:
     if not sandbox:
         return Timing()
     # Nobody is bothered by being asked often here, and a demonstration should not wait for its own polls.
-    return replace(Timing(poll_ringing_s=0.2, poll_talking_s=0.3, poll_failed_s=0.5, settle_poll_s=0.3)).faster(
-        flags.speed
-    )
+    return Timing(poll_ringing_s=0.2, poll_talking_s=0.3, poll_failed_s=0.5, settle_poll_s=0.3).faster(flags.speed)
 
 
 def _start_sandbox(context: Context, flags: DialFlags) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from uvcall.cli.context import SIGNED_BY, Context
@@ -131,7 +130,7 @@ def _line(
     from uvcall.core.secret import JoinUrl
     from uvcall.core.wire import wire
 
-    create = create_call(replace(spec, medium={provider.value: {}}))
+    create = create_call(spec._replace(medium={provider.value: {}}))
     before, _, after = json.dumps({**callbacks, **create.body}).encode().partition(_MARK.encode())
     stream = answer_stream(settings, provider)
     wire(provider).answer_xml(JoinUrl("wss://voice.ultravox.ai/calls/x"), stream)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from uvcall.calls.attempt import DialOrder
@@ -115,7 +114,7 @@ def _leg(
     longest = spec.max_duration_s or settings.get("call.max_duration")
     carrier_options = opt.pairs(flags.carrier_option, "--carrier-option")
     with_line = flags.via.value == "sdk" or configured(settings, provider)
-    create = payload.create_call(replace(spec, medium=_medium(flags, provider, from_, carrier_options)))
+    create = payload.create_call(spec._replace(medium=_medium(flags, provider, from_, carrier_options)))
     leg = LegOrder(
         to=flags.to,
         from_=from_,

@@ -103,7 +103,7 @@ def _as_json(settled: Settled) -> dict[str, object]:
     from uvcall.calls.history import record_of, trail_of
     from uvcall.core.outcome import failure
 
-    record = replace(record_of(settled.entry), next=settled.next)
+    record = record_of(settled.entry)._replace(next=settled.next)
     if settled.error is not None:
-        record = replace(record, error=failure(settled.error))
+        record = record._replace(error=failure(settled.error))
     return {**trail_of(settled.entry, record), "action": settled.move.value, "message": settled.words}

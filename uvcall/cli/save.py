@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -71,6 +70,6 @@ def save(
     except UvcallError as error:
         warn(f"the recording could not be had: {error.message}")
     else:
-        return replace(record, recording=str(path))
+        return record._replace(recording=str(path))
     part.unlink(missing_ok=True)
     return record

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Provider(StrEnum):
@@ -14,8 +14,7 @@ class Provider(StrEnum):
     PLIVO = "plivo"
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
+class StreamOptions(NamedTuple):
     """How the carrier streams the call's audio to the agent and back.
 
     `None` means the carrier's recipe as Ultravox documents it.

@@ -1,12 +1,13 @@
 """The values that the rooms hand to each other.
 
-The small ones are named tuples: a frozen dataclass takes five times as long to define, and every run pays for it.
+They are named tuples: a frozen dataclass takes five times as long to define, and every run pays for it. `Failure` is
+not, since it stands in facts that become JSON, where a tuple would be a list.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
@@ -43,8 +44,7 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True)
-class LegOrder:
+class LegOrder(NamedTuple):
     """What a carrier needs to place one phone leg. Durations are whole seconds."""
 
     to: str
@@ -57,8 +57,8 @@ class LegOrder:
     machine_url: str | None = None  #: Plivo: where it reports an answering machine
     detect_machine: bool = False
     hang_up_on_machine: bool = False
-    stream: StreamOptions = field(default_factory=StreamOptions)
-    options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)  #: `--carrier-option`, passed on as is
+    stream: StreamOptions = StreamOptions()
+    options: Mapping[str, Any] = NOTHING  #: `--carrier-option`, passed on as is
     ours: bool = True  #: False: Ultravox places the leg, so it carries no mark of ours and is found by its numbers
 
 
@@ -93,8 +93,7 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class LegStatus:
+class LegStatus(NamedTuple):
     """What the carrier says of a leg now.
 
     `cause` is set when the leg has ended; `Cause.UNKNOWN` there means "ended, the reason not (yet) told".
@@ -108,7 +107,7 @@ class LegStatus:
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     duration_s: float | None = None  #: seconds of conversation, as the carrier counts them
-    ids: Mapping[str, str] = field(default_factory=lambda: NOTHING)  #: ids learned only now (Plivo's CallUUID)
+    ids: Mapping[str, str] = NOTHING  #: ids learned only now (Plivo's CallUUID)
     carrier_call_id: str = ""  #: the id that the carrier's console shows, where it is learned only now
     cost: str | None = None
 
@@ -152,8 +151,7 @@ class Failure:
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(NamedTuple):
     """What `dial` knows at its end; `as_json` in `core.outcome` gives the contract's object."""
 
     outcome: Outcome
@@ -176,4 +174,4 @@ class CallRecord:
     error: Failure | None = None
     next: str | None = None
     retry_safe: bool = False
-    carrier_ids: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    carrier_ids: Mapping[str, str] = NOTHING

@@ -8,8 +8,7 @@ at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from uvcall.core import NOTHING
 from uvcall.core.secret import Secret
@@ -99,8 +98,7 @@ DEFAULT: Final = "default"
 UNSET: Final = "unset"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The settings of one run. Values are converted when asked for; `vault` opens the keyring."""
 
     raw: Mapping[str, tuple[object, str]]  #: name → (value as found, source)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, NamedTuple, TypedDict
 from uuid import UUID
 
 from uvcall.core import NOTHING
@@ -122,8 +122,7 @@ class Entry(Intent):
         return self.open and now >= self.death_at + GRACE
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """One line of an attempt's history. `facts` are as stored: JSON values."""
 
     at: datetime

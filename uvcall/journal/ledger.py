@@ -100,7 +100,7 @@ def open_journal(directory: Path) -> Journal:
     return Journal(directory / NAME, connect(directory))
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Journal:
     """What this machine knows of its attempts. Threads may share one; processes open one each."""
 

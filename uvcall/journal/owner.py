@@ -9,9 +9,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 #: Answers whether the process of this id and start still lives.
 Probe = Callable[[int, str | None], bool]
@@ -20,8 +19,7 @@ _PROC: Final = Path("/proc")
 _START_FIELD: Final = 22 - 3  # `starttime` is field 22; what follows the command's closing bracket begins with field 3
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """A process. `start` is None where the system does not tell it."""
 
     pid: int

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from uvcall.core import NOTHING
 from uvcall.core.create_fields import (
@@ -45,8 +44,7 @@ _RESERVED: Final = "ultravox."
 _ATTEMPT: Final = "uvcall_attempt"
 
 
-@dataclass(frozen=True, slots=True)
-class CallSpec:
+class CallSpec(NamedTuple):
     """What is said to Ultravox about a call: the flags and settings, before they become JSON.
 
     `None` and empty mean "not given": the field stays out of the body unless `base` has it. Durations are seconds.
@@ -55,21 +53,21 @@ class CallSpec:
     medium: Mapping[str, Any]  #: {"telnyx": {}}, {"serverWebSocket": {"inputSampleRate": 16000}}, …
     agent: str | None = None  #: agent id: `POST /api/agents/{id}/calls`
     prompt: str | None = None
-    variables: Mapping[str, str] = field(default_factory=lambda: NOTHING)  #: `{{k}}` or templateContext
+    variables: Mapping[str, str] = NOTHING  #: `{{k}}` or templateContext
     voice: str | None = None
     model: str | None = None
     language: str | None = None
     temperature: float | None = None
     tools: tuple[str, ...] = ()  #: names of durable or built-in tools
     tool_definitions: tuple[Mapping[str, Any], ...] = ()  #: `--tools @FILE.json`: items of selectedTools
-    metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    metadata: Mapping[str, str] = NOTHING
     record: bool | None = None
     first_speaker: Literal["user", "agent"] | None = None
     greeting: str | None = None
     greeting_delay_s: float | None = None
     max_duration_s: float | None = None
     join_timeout_s: float | None = None
-    base: Mapping[str, Any] = field(default_factory=lambda: NOTHING)  #: `--call @FILE.json`; flags win over it
+    base: Mapping[str, Any] = NOTHING  #: `--call @FILE.json`; flags win over it
     attempt_id: str | None = None  #: goes into metadata as `uvcall_attempt`
     enable_greeting_prompt: bool | None = None  #: query parameter
     prior_call_id: str | None = None  #: query parameter
@@ -77,13 +75,12 @@ class CallSpec:
     leave_voicemail: bool = False  #: the agent gets the `leaveVoicemail` tool
 
 
-@dataclass(frozen=True, slots=True)
-class CreateCall:
+class CreateCall(NamedTuple):
     """A Create Call, ready to be sent."""
 
     path: str  #: `/api/calls` or `/api/agents/{id}/calls`
     body: Mapping[str, Any]
-    query: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    query: Mapping[str, str] = NOTHING
 
 
 def create_call(spec: CallSpec) -> CreateCall:
