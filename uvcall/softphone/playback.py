@@ -24,7 +24,6 @@ class PlaybackBuffer:
 
     rate: int
     limit_s: float
-    dropped_s: float = 0.0  #: what was dropped because the buffer was full
     _pieces: deque[bytes] = field(default_factory=deque)
     _first: int = 0  #: bytes of the first piece that have been played
     _size: int = 0
@@ -39,7 +38,6 @@ class PlaybackBuffer:
         """Append a piece; False when it was dropped, because the buffer is full."""
         with self._lock:
             if self._size + len(samples) > self.limit_s * self.rate * 2:
-                self.dropped_s += len(samples) / 2 / self.rate
                 return False
             self._pieces.append(samples)
             self._size += len(samples)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import tempfile
+import threading
 from typing import IO, Final
 
 from uvcall.core.audio import Resampling, resample, stereo
@@ -27,11 +28,13 @@ class Tape:
         self._agent = bytearray()
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the tape
         self._size = 0
+        self._lock = threading.Lock()  # a sound card fetches what it plays in a thread of its own
 
     def played(self, samples: bytes) -> None:
         """Add what was played, at the agent's rate."""
-        out, self._rates = resample(samples, self._rates)
-        self._agent += out
+        with self._lock:
+            out, self._rates = resample(samples, self._rates)
+            self._agent += out
 
     def sent(self, samples: bytes) -> None:
         """Add what was sent; time on the tape is the time of this side.
@@ -39,8 +42,9 @@ class Tape:
         Raises:
             OSError: The disk is full.
         """
-        agent = bytes(self._agent[: len(samples)]).ljust(len(samples), b"\0")
-        del self._agent[: len(samples)]
+        with self._lock:
+            agent = bytes(self._agent[: len(samples)]).ljust(len(samples), b"\0")
+            del self._agent[: len(samples)]
         self._size += self._file.write(stereo(samples, agent))
 
     def pour(self, sink: IO[bytes]) -> None:
