@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import statistics
-import tempfile
-from pathlib import Path
 from typing import Any, Final
 
 from crash import case
 from crash.case import Case
-from crash.children import start
+from crash.children import Nest
 
 #: How the reply is lost, and the trouble that the carrier's other answers are in.
 LOSSES: Final = ("lost-reply=1", "server-error-after=1")
@@ -36,20 +33,14 @@ def cases(count: int, seed: int) -> list[Case]:
     return found
 
 
-def carry_out(given: Case) -> dict[str, Any]:
+def carry_out(given: Case, nest: Nest) -> dict[str, Any]:
     """Dial once, uninterrupted, and say what became of the leg."""
-    child = start(case.prepare)
-    home = Path(tempfile.mkdtemp(prefix="uvcall-crash-"))
-    try:
-        running, env = case.world(given, home)
+    with case.world(given) as (home, running, env):
         # Detached: what is measured is over when the leg is found.
-        told = child.run(argv=[*case.dial(given), "--detach"], env=env, quick=False)
+        told = nest.run(argv=[*case.dial(given), "--detach"], env=env, quick=False)
         record = json.loads(told["out"])
         (attempt,) = case.attempts(home)
         history = running.history()
-    finally:
-        child.end()
-        shutil.rmtree(home, ignore_errors=True)
     legs = [event for event in history if event["type"] == "call.placed"]
     asked = [event for event in history if event["type"] == "request" and case.creates_leg(event)]
     at = dict(reversed(attempt["steps"]))

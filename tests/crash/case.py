@@ -7,29 +7,29 @@
     …                             every leg ends, at its time limit if not before
     reconcile                     three minutes later by its clock, when carriers have listed whatever there was
 
-Each run has a sandbox and a journal of its own; the sandbox lives in the process that judges.
+Each run has a sandbox and a journal of its own; the sandbox lives in the process that judges, and so do the commands that
+nobody kills, one after the other. What is killed is a process of its own (`children.py`).
 """
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import json
 import os
 import shutil
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from crash.children import Child, carry_out_here, start
-from crash.steps import Steps, install
+from crash.children import Nest, carry_out_here
+from crash.hooks import SPEED, prepare
 
 NUMBER: Final = "+12025550100"
-SPEED: Final = 60.0  #: how much faster than life the sandbox is
 RING_S: Final = 10  #: of the world's life
 TALK_S: Final = 20
 #: From the order to the leg's surest end: in the carrier's queue, ringing, and up to the carrier's own limit.
@@ -38,6 +38,8 @@ LIFE_S: Final = 1 + RING_S + TALK_S + 30
 LATE_S: Final = 60
 PATIENCE_S: Final = 40.0
 RECONCILES: Final = 6
+#: Homes are here where it is: what a killed process wrote outlives it in memory as on a disk.
+_MEMORY: Final = "/dev/shm"
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,19 @@ class Case:
     seed: int
     stop: int = 0  #: the step at which `dial` is killed; 0: at none
     via: str = "sdk"
+    fresh: bool = False  #: the process that is killed is a new interpreter, no fork
 
     @property
     def name(self) -> str:
         """The case in one word, for `run.py --case`."""
-        return ":".join((self.carrier, self.via, self.scenario, self.faults, str(self.seed), str(self.stop)))
+        words = (self.carrier, self.via, self.scenario, self.faults, str(self.seed), str(self.stop))
+        return ":".join((*words, "fresh") if self.fresh else words)
 
     @classmethod
     def named(cls, name: str) -> Case:
         """Return the case of that name."""
-        carrier, via, scenario, faults, seed, stop = name.split(":")
-        return cls(carrier, scenario, faults, int(seed), int(stop), via)
+        carrier, via, scenario, faults, seed, stop, *fresh = name.split(":")
+        return cls(carrier, scenario, faults, int(seed), int(stop), via, bool(fresh))
 
 
 @dataclass
@@ -78,70 +82,33 @@ class Verdict:
     said: list[Any] = field(default_factory=list)
 
 
-def prepare(order: Mapping[str, Any], out: int) -> Callable[[], int]:
-    """Make a child ready for its next command: its steps, its patience, its clock."""
-    import uvcall.calls.reconcile as settling
-    import uvcall.cli.dial as dialing
-    from uvcall.journal import process_alive
-
-    if order.get("quick", True):
-        # As patient as with `--sandbox`: nobody is bothered by being asked often, and the sandbox lives fast.
-        plain = getattr(dialing._timing, "plain", dialing._timing)
-        dialing._timing = lambda _flags, _sandbox: plain(_Speed(SPEED), True)
-        dialing._timing.plain = plain
-    timing = dialing._timing.plain(_Speed(SPEED), True) if order.get("quick", True) else None
-    later = timedelta(seconds=order.get("later_s", 0))
-    plain_reconciler = getattr(settling.Reconciler, "func", settling.Reconciler)
-
-    def alive(pid: int, started: str | None) -> bool:
-        # All commands but the killed one run in the judge's process, one after the other: none of them follows any more.
-        return pid != os.getpid() and process_alive(pid, started)
-
-    @functools.wraps(plain_reconciler, updated=())
-    def reconciler(journal: Any, vendors: Any, desk: Any, now: Callable[[], datetime], **more: Any) -> Any:
-        more |= {"timing": timing} if timing else {}
-        return plain_reconciler(journal, vendors, desk, lambda: now() + later, **more, alive=alive)
-
-    reconciler.func = plain_reconciler
-    settling.Reconciler = reconciler
-    steps = Steps(order.get("stop", 0), out)
-    if "stop" in order:
-        install(steps)
-    return lambda: steps.count
-
-
-@dataclass(frozen=True)
-class _Speed:
-    speed: float
-
-
-def judge(case: Case, *, keep: bool = False) -> Verdict:
-    """Carry out a run and say what was wrong with it. Forks, then starts threads: a process is good for one run."""
+def judge(case: Case, nest: Nest, *, keep: bool = False) -> Verdict:
+    """Carry out a run and say what was wrong with it."""
     begun = time.monotonic()
     verdict = Verdict(case)
-    killed = start(prepare)
-    home = Path(tempfile.mkdtemp(prefix="uvcall-crash-"))
-    try:
-        _judge(case, verdict, killed, home)
-    finally:
-        killed.end()
-        shutil.rmtree(home, ignore_errors=True)
+    with world(case) as (home, running, env):
+        _judge(_Run(case, verdict, home, running, env), nest)
     verdict.seconds = time.monotonic() - begun
     if not verdict.wrong and not keep:
         verdict.said = []
     return verdict
 
 
-def world(case: Case, home: Path) -> tuple[Any, dict[str, str]]:
-    """Start the case's sandbox in this process; return it and the environment that leads a command to it."""
+@contextlib.contextmanager
+def world(case: Case) -> Iterator[tuple[Path, Any, dict[str, str]]]:
+    """Let the case's sandbox run in this process; give a home, the sandbox, and the environment that leads to it."""
     from uvcall.sandbox.app import start as start_sandbox
     from uvcall.sandbox.world import Options
 
-    running = start_sandbox(Options(scenario=case.scenario, speed=SPEED, faults=case.faults, seed=case.seed))
-    env = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(home), "UVCALL_STATE_DIR": str(home / "state"),
-           "XDG_CONFIG_HOME": str(home), "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
-           **running.ready["env"]}  # fmt: skip
-    return running, env
+    home = Path(tempfile.mkdtemp(prefix="uvcall-crash-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
+    try:
+        with start_sandbox(Options(scenario=case.scenario, speed=SPEED, faults=case.faults, seed=case.seed)) as running:
+            env = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(home), "UVCALL_STATE_DIR": str(home / "state"),
+                   "XDG_CONFIG_HOME": str(home), "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+                   **running.ready["env"]}  # fmt: skip
+            yield home, running, env
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def dial(case: Case) -> list[str]:
@@ -236,12 +203,11 @@ class _Run:
                 return
 
 
-def _judge(case: Case, verdict: Verdict, killed: Child, home: Path) -> None:
-    running, env = world(case, home)
-    one = _Run(case, verdict, home, running, env)
+def _judge(one: _Run, nest: Nest) -> None:
+    case, verdict, running = one.case, one.verdict, one.running
     plain = [*dial(case), "--settle", "2s"]
     again = [*plain, "--idempotency-key", "order-1"]
-    first = one.note(again, killed.run(argv=again, env=env, stop=case.stop))
+    first = one.note(again, nest.run(argv=again, env=one.env, stop=case.stop, fresh=case.fresh))
     verdict.killed_at, verdict.steps = first.get("at"), first.get("steps", 0)
     one.run(["reconcile", "--json"])
     for attempt in one.attempts():
@@ -253,7 +219,7 @@ def _judge(case: Case, verdict: Verdict, killed: Child, home: Path) -> None:
     while _alive(running) and time.monotonic() < deadline:
         time.sleep(0.01)
     one.settle()
-    _look_back(verdict, running.history(), attempts(home))
+    _look_back(verdict, running.history(), one.attempts())
 
 
 def _end_trouble(running: Any) -> None:
@@ -315,14 +281,14 @@ def _look_back(verdict: Verdict, history: list[dict[str, Any]], known: list[dict
         verdict.wrong.append(f"{verdict.legs} legs, and the journal knows of {surely} to {perhaps}")
 
 
-def carry_out(case: Case) -> dict[str, Any]:
+def carry_out(case: Case, nest: Nest) -> dict[str, Any]:
     """Carry out a run and return its verdict as a JSON object."""
-    return {**asdict(judge(case)), "case": case.name}
+    return {**asdict(judge(case, nest)), "case": case.name}
 
 
-def in_full(case: Case) -> dict[str, Any]:
+def in_full(case: Case, nest: Nest) -> dict[str, Any]:
     """Do the same, with everything that was said."""
-    return {**asdict(judge(case, keep=True)), "case": case.name}
+    return {**asdict(judge(case, nest, keep=True)), "case": case.name}
 
 
 def figures(results: list[dict[str, Any]]) -> dict[str, Any]:

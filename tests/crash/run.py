@@ -6,12 +6,14 @@
     python tests/crash/run.py --case NAME                  one run again, told in full; a failure prints its name
     python tests/crash/run.py --fault off --sabotage NAME  break a promise first: then there must be something to count
 
-Each run is carried out by a process of its own, forked from this one, which has imported everything (`children.py`).
+The processes that are killed are forked from one that has imported everything, but for one in twenty, which is a new
+interpreter (`children.py`).
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -21,7 +23,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +33,8 @@ if __name__ == "__main__":
 
 from crash import adoption, case
 from crash.case import Case
-from crash.children import warm
+from crash.children import FRESH, Nest, nest, warm
+from crash.hooks import prepare
 
 CARRIERS: Final = ("telnyx", "twilio", "plivo")
 CALLEES: Final = ("hangup-early", "busy", "no-answer", "answer", "rejected", "no-join", "failed", "agent-drop", "mute")
@@ -69,61 +72,111 @@ def failover(seed: int) -> list[Case]:
     ]
 
 
-def in_processes(work: Callable[[Case], dict[str, Any]], cases: Iterator[Case], jobs: int) -> Iterator[dict[str, Any]]:
-    """Do the work for each case in a forked process, several at a time, and yield what each found, as they end."""
+Work = Callable[[Case, Nest], dict[str, Any]]
+
+
+@dataclass
+class Worker:
+    """A process that carries out run after run."""
+
+    pid: int
+    orders: int
+    answers: int
+    given: Case | None = None  #: what it is at
+    begun: float = 0.0
+    told: bytearray = field(default_factory=bytearray)
+
+    def take(self, given: Case) -> None:
+        """Begin a run."""
+        self.given, self.begun, self.told = given, time.monotonic(), bytearray()
+        os.write(self.orders, json.dumps(asdict(given)).encode() + b"\n")
+
+    def end(self, *, at_once: bool = False) -> None:
+        """Let it go when it has done its last run; `at_once`: wherever it is, and its children with it."""
+        if at_once:
+            os.killpg(self.pid, signal.SIGKILL)
+        os.close(self.orders)
+        os.close(self.answers)
+        os.waitpid(self.pid, 0)
+
+
+def in_processes(work: Work, cases: Iterator[Case], jobs: int) -> Iterator[dict[str, Any]]:
+    """Do the work for each case in so many processes, and yield what each found, as they end."""
     waiting = selectors.DefaultSelector()
-    running: dict[int, tuple[Case, int, float, bytearray]] = {}
-    more = True
+    busy: dict[int, Worker] = {}
+
+    def begin(worker: Worker | None) -> None:
+        given = next(cases, None)
+        if given is None:
+            if worker is not None:
+                worker.end()
+            return
+        worker = worker or hire(work, [fd for each in busy.values() for fd in (each.orders, each.answers)])
+        busy[worker.answers] = worker
+        waiting.register(worker.answers, selectors.EVENT_READ)
+        worker.take(given)
+
+    def done(worker: Worker) -> Case:
+        waiting.unregister(worker.answers)
+        del busy[worker.answers]
+        assert worker.given is not None
+        return worker.given
+
     try:
-        while running or more:
-            while more and len(running) < jobs:
-                given = next(cases, None)
-                if given is None:
-                    more = False
-                    break
-                out, pid = _fork(work, given)
-                waiting.register(out, selectors.EVENT_READ)
-                running[out] = (given, pid, time.monotonic(), bytearray())
+        for _ in range(jobs):
+            begin(None)
+        while busy:
             for key, _ in waiting.select(timeout=1.0):
-                given, pid, _begun, told = running[key.fd]
+                worker = busy[key.fd]
                 piece = os.read(key.fd, 1 << 16)
-                if piece:
-                    told += piece
-                    continue
-                waiting.unregister(key.fd)
-                os.close(key.fd)
-                del running[key.fd]
-                _, status = os.waitpid(pid, 0)
-                yield json.loads(told) if told else {"case": given.name, "wrong": [f"the run itself died: {status}"]}
-            for given, pid, begun, told in running.values():
-                if time.monotonic() - begun > WATCHDOG_S:
-                    told[:] = json.dumps({"case": given.name, "wrong": ["the run hung"]}).encode()
-                    os.killpg(pid, signal.SIGKILL)
+                worker.told += piece
+                if worker.told.endswith(b"\n"):
+                    told = json.loads(worker.told)
+                    done(worker)
+                    begin(worker)
+                    yield told
+                elif not piece:
+                    given = done(worker)
+                    worker.end(at_once=True)
+                    begin(None)
+                    yield {"case": given.name, "wrong": ["the run itself died"]}
+            for worker in [each for each in busy.values() if time.monotonic() - each.begun > WATCHDOG_S]:
+                given = done(worker)
+                worker.end(at_once=True)
+                begin(None)
+                yield {"case": given.name, "wrong": ["the run hung"]}
     finally:
-        for _given, pid, _begun, _told in running.values():
-            os.killpg(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+        for worker in busy.values():
+            worker.end(at_once=True)
 
 
-def _fork(work: Callable[[Case], dict[str, Any]], given: Case) -> tuple[int, int]:
-    out, into = os.pipe()
+def hire(work: Work, others: list[int]) -> Worker:
+    """Fork a worker; it closes the descriptors of the others, so that each ends with this process."""
+    order_out, order_in = os.pipe()
+    answer_out, answer_in = os.pipe()
     pid = os.fork()
     if pid == 0:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         try:
             os.setpgid(0, 0)  # with its children, so that all can be ended together
-            os.close(out)
-            told = json.dumps(work(given)).encode()
-            with os.fdopen(into, "wb") as pipe:
-                pipe.write(told)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for each in (*others, order_in, answer_out):
+                os.close(each)
+            home = nest(prepare, not_its=[order_out, answer_in])
+            gc.enable()  # it lives for many runs, and what was there before is frozen
+            with os.fdopen(order_out) as lines:
+                for line in lines:
+                    told = work(Case(**json.loads(line)), home)
+                    os.write(answer_in, json.dumps(told).encode() + b"\n")
+            home.end()
         except BaseException:  # noqa: BLE001 - what broke the run is told by its empty answer and here
             import traceback
 
             traceback.print_exc()
         finally:
             os._exit(0)
-    os.close(into)
-    return out, pid
+    os.close(order_out)
+    os.close(answer_in)
+    return Worker(pid, order_in, answer_out)
 
 
 def sabotage(name: str) -> None:
@@ -167,6 +220,7 @@ def crash(plain: list[Case], *, runs: int, seed: int, jobs: int, tell: Callable[
         chance = random.Random(seed)
         stops = [replace(each, stop=n) for each in plain for n in steps_of(steps[each.name], chance)]
         chance.shuffle(stops)
+        stops = [replace(each, fresh=number % FRESH == 0) for number, each in enumerate(stops)]
         if runs:
             stops = stops[: max(0, runs - done - len(plain))]
         for found in in_processes(case.carry_out, iter(stops), jobs):
