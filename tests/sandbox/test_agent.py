@@ -131,7 +131,7 @@ def test_a_whole_conversation_with_a_stranger():
     assert goertzel(loudest(left, 8000), 8000, 440) > 0.9
     assert level(loudest(right, 8000)) > 1000
     kinds = [event["type"] for event in world.history.events]
-    assert kinds == ["call.created", "call.joined", "call.ended"]
+    assert kinds == ["call.created", "call.joined", "call.ended", "recording.fetched"]
 
 
 def test_a_silent_callee_hears_the_fallback():

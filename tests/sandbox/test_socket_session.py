@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.stage import api, goertzel, loudest, tone
+from support.stage import api, loudest, tone
 
 from uvcall.core.audio import level, read_wav
 from uvcall.sandbox.inflow import Inflow
@@ -479,7 +479,7 @@ def test_a_client_that_falls_silent_is_noted_once_each_time():
                 for _ in range(5):
                     await client.socket.send_bytes(bytes(640))
                 async with asyncio.timeout(20):
-                    while (await warnings(ultravox, call)).count("audio_underflow") <= round_:
+                    while (await warnings(ultravox, call)).count("audio_underflow") <= round_:  # noqa: ASYNC110  # a poll, as clients do
                         await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
             return await warnings(ultravox, call)

@@ -6,21 +6,10 @@ meet, or had to choose because the vendor's documents are silent. `vendor` then 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-SILENT: Final = "not documented"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One known difference. `peer` is `ultravox`, `telnyx`, `twilio`, `plivo`, `carriers` (all three) or `all`."""
-
-    peer: str
-    what: str
-    sandbox: str
-    vendor: str
-
+from uvcall.sandbox.difference import SILENT, Difference
+from uvcall.sandbox.fidelity_ultravox import ULTRAVOX
 
 DIFFERENCES: Final = (
     Difference("all", "transport", "http and ws on loopback, one port for all peers", "https and wss, a host for each"),
@@ -228,31 +217,5 @@ DIFFERENCES: Final = (
     Difference("plivo", "the signature of the main account", "no X-Plivo-Signature-Ma-V3", "sent"),
     Difference("plivo", "hangup_on_ring, send_digits, caller_name, sip_headers, callback_url", "ignored", "in effect"),
     Difference("plivo", "starting a stream by API on a live call", "404", "POST /Call/{uuid}/Stream/"),
-    Difference("ultravox", "the agent", "says the lines of a script, whatever the prompt", "a language model"),
-    Difference(
-        "ultravox",
-        "understanding",
-        "the transcript has what the callee is known to say; other audio, and a caller who rings from another process, "
-        "is heard but not understood",
-        "speech recognition",
-    ),
-    Difference(
-        "ultravox", "languages, voices, tools, knowledge", "accepted, without effect on what is said", "in effect"
-    ),
-    Difference("ultravox", "bodies of errors", "as Django REST framework words them", "not documented but for a few"),
-    Difference("ultravox", "unknown fields of a Create Call", "ignored, and noted in the history", SILENT),
-    Difference("ultravox", "the path of a join URL", "/calls/{id}/telephony", "opaque"),
-    Difference(
-        "ultravox",
-        "dialing by itself (`outgoing`)",
-        "a carrier's refusal is a 400 of the Create Call; `additionalParams` by their REST names",
-        SILENT,
-    ),
-    Difference(
-        "ultravox", "agents, voices, models, tools", "a few fixed ones", "the account's own; they can be created"
-    ),
-    Difference(
-        "ultravox", "scheduled batches, corpora, webhooks' management, SIP, webRtc media", "404, or not joined", "there"
-    ),
-    Difference("ultravox", "rate limits and concurrency", "none but faults", "by plan"),
+    *ULTRAVOX,
 )

@@ -14,14 +14,16 @@ from aiohttp import web
 
 from uvcall.core.wire import ultravox as codec
 from uvcall.core.wire.events import WireError
+from uvcall.sandbox import storage
 from uvcall.sandbox import ultravox_catalog as catalog
+from uvcall.sandbox import ultravox_records as records
 from uvcall.sandbox.credentials import ULTRAVOX_API_KEY
-from uvcall.sandbox.ultravox_calls import SandboxCall, as_json, calls, message_json
+from uvcall.sandbox.ultravox_calls import SandboxCall, as_json, calls
 from uvcall.sandbox.ultravox_create import BodyRefused, agent_call_settings, call_settings
-from uvcall.sandbox.ultravox_lists import Refused, page, searched, wanted
+from uvcall.sandbox.ultravox_lists import Refused, chosen_voices, page, searched, wanted
+from uvcall.sandbox.ultravox_records import wanted_call
 from uvcall.sandbox.world import PlacementRefused, World
 
-_SEVERITIES: Final = ("debug", "info", "warning", "error")
 _DATA_MESSAGES: Final[Mapping[str, str]] = {
     # What the endpoint takes, and the field that holds the words. https://docs.ultravox.ai/apps/datamessages
     "hang_up": "message",
@@ -29,13 +31,14 @@ _DATA_MESSAGES: Final[Mapping[str, str]] = {
     "user_text_message": "text",
 }
 
-_Answer = tuple[int, Any]
+_Answer = records.Answer
 _Work = Callable[[World, web.Request], Awaitable[_Answer | web.StreamResponse]]
 
 
 def routes(world: World) -> list[web.RouteDef]:
-    """Return the routes, each behind the API key."""
-    return [web.route(method, path, _guarded(world, work)) for method, path, work in _ROUTES]
+    """Return the routes: those of the API, each behind the key, and the storage of recordings, which knows no key."""
+    api = [web.route(method, path, _guarded(world, work)) for method, path, work in _ROUTES]
+    return [*api, storage.route(world)]
 
 
 def _guarded(world: World, work: _Work) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -78,7 +81,14 @@ async def _models(_: World, request: web.Request) -> _Answer:
 
 
 async def _voices(_: World, request: web.Request) -> _Answer:
-    return 200, page(request, searched(request, catalog.VOICES))
+    return 200, page(request, chosen_voices(request, searched(request, catalog.VOICES)))
+
+
+async def _voice(_: World, request: web.Request) -> _Answer:
+    for voice in catalog.VOICES:
+        if voice["voiceId"] == request.match_info["voice_id"]:
+            return 200, voice
+    raise Refused(404, "No Voice matches the given query.")
 
 
 async def _tools(_: World, request: web.Request) -> _Answer:
@@ -156,62 +166,19 @@ async def _list_calls(world: World, request: web.Request) -> _Answer:
 
 
 async def _get(world: World, request: web.Request) -> _Answer:
-    return 200, as_json(_wanted_call(world, request))
+    return 200, as_json(wanted_call(world, request))
 
 
 async def _delete(world: World, request: web.Request) -> _Answer:
-    call = _wanted_call(world, request)
+    call = wanted_call(world, request)
     if call.ended is None:
         raise Refused(400, "Cannot delete an ongoing call.")
     del calls(world).by_id[call.call_id]
     return 204, None
 
 
-async def _messages(world: World, request: web.Request) -> _Answer:
-    call = _wanted_call(world, request)
-    mode = request.query.get("mode", "last_stage")
-    if mode not in {"last_stage", "in_call"}:
-        raise Refused(400, "", {"mode": [f'"{mode[:40]}" is not a valid choice.']})
-    said = [message_json(call, index, line) for index, line in enumerate(call.transcript)]
-    before = call.settings.get("initialMessages") or [] if mode == "last_stage" else []
-    return 200, page(request, [*before, *said])
-
-
-async def _events(world: World, request: web.Request) -> _Answer:
-    call = _wanted_call(world, request)
-    least = request.query.get("minimum_severity", "info")
-    if least not in _SEVERITIES:
-        raise Refused(400, "", {"minimum_severity": [f'"{least[:40]}" is not a valid choice.']})
-    kind = request.query.get("type")
-    floor = _SEVERITIES.index(least)
-    shown = [e for e in call.events if _SEVERITIES.index(e["severity"]) >= floor and kind in {None, e["type"]}]
-    return 200, page(request, shown)
-
-
-async def _stages(world: World, request: web.Request) -> _Answer:
-    call = _wanted_call(world, request)
-    shown = as_json(call)
-    fields = ("callId", "created", "inactivityMessages", "languageHint", "model", "systemPrompt", "temperature")
-    more = ("timeExceededMessage", "voice", "experimentalSettings", "initialState")
-    stage = {
-        "callStageId": call.stage_id,
-        **{name: shown[name] for name in (*fields, *more)},
-        "initialTokenCount": None,
-        "latestTokenCount": None,
-        "errorCount": 0,
-    }
-    return 200, page(request, [stage])
-
-
-async def _recording(world: World, request: web.Request) -> web.StreamResponse:
-    call = _wanted_call(world, request)
-    if call.tape is None or call.ended is None:
-        raise Refused(404, "There is no recording of this call.")
-    return web.Response(body=call.tape.wav(), content_type="audio/wav")
-
-
 async def _send_data_message(world: World, request: web.Request) -> _Answer:
-    call = _wanted_call(world, request)
+    call = wanted_call(world, request)
     body = await _body(request)
     field = _DATA_MESSAGES.get(str(body.get("type")))
     if field is None:
@@ -226,13 +193,6 @@ async def _send_data_message(world: World, request: web.Request) -> _Answer:
         raise Refused(422, "The call is not active.")
     call.control(message)
     return 204, None
-
-
-def _wanted_call(world: World, request: web.Request) -> SandboxCall:
-    call = calls(world).by_id.get(request.match_info["call_id"])
-    if call is None:
-        raise Refused(404, "No Call matches the given query.")
-    return call
 
 
 def _wanted_agent(request: web.Request) -> dict[str, Any]:
@@ -262,6 +222,7 @@ _ROUTES: Final[tuple[tuple[str, str, _Work], ...]] = (
     ("GET", "/api/accounts/me", _account),
     ("GET", "/api/models", _models),
     ("GET", "/api/voices", _voices),
+    ("GET", "/api/voices/{voice_id}", _voice),
     ("GET", "/api/tools", _tools),
     ("GET", "/api/agents", _agents),
     ("GET", "/api/agents/{agent_id}", _agent),
@@ -271,9 +232,13 @@ _ROUTES: Final[tuple[tuple[str, str, _Work], ...]] = (
     ("POST", "/api/calls", _create),
     ("GET", "/api/calls/{call_id}", _get),
     ("DELETE", "/api/calls/{call_id}", _delete),
-    ("GET", "/api/calls/{call_id}/messages", _messages),
-    ("GET", "/api/calls/{call_id}/events", _events),
-    ("GET", "/api/calls/{call_id}/stages", _stages),
-    ("GET", "/api/calls/{call_id}/recording", _recording),
+    ("GET", "/api/calls/{call_id}/messages", records.messages),
+    ("GET", "/api/calls/{call_id}/events", records.events),
+    ("GET", "/api/calls/{call_id}/tools", records.tools),
+    ("GET", "/api/calls/{call_id}/stages", records.stages),
+    ("GET", "/api/calls/{call_id}/stages/{stage_id}", records.stage),
+    ("GET", "/api/calls/{call_id}/stages/{stage_id}/messages", records.messages),
+    ("GET", "/api/calls/{call_id}/stages/{stage_id}/tools", records.tools),
+    ("GET", "/api/calls/{call_id}/recording", records.recording),
     ("POST", "/api/calls/{call_id}/send_data_message", _send_data_message),
 )

@@ -51,6 +51,28 @@ def searched(request: web.Request, items: Sequence[dict[str, Any]]) -> list[dict
     return [item for item in items if words in item["name"].lower()]
 
 
+def chosen_voices(request: web.Request, voices: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the voices that the query's filters let pass; those of the very language wanted come first.
+
+    https://docs.ultravox.ai/api-reference/voices/voices-list
+    """
+    query = request.query
+    providers = query.getall("provider", [])
+    language = query.get("primaryLanguage", "").lower()
+    billing = {"VOICE_BILLING_STYLE_INCLUDED", "VOICE_BILLING_STYLE_EXTERNAL"}
+    for name, allowed in (("ownership", {"public", "private"}), ("billingStyle", billing)):
+        if name in query and query[name] not in allowed:
+            raise Refused(400, "", {name: [f'"{query[name][:40]}" is not a valid choice.']})
+    passing = [
+        voice
+        for voice in voices
+        if all(query.get(name, voice[name]) == voice[name] for name in ("ownership", "billingStyle"))
+        and (not providers or voice["provider"] in providers)
+        and (not language or voice["primaryLanguage"].lower().partition("-")[0] == language.partition("-")[0])
+    ]
+    return sorted(passing, key=lambda voice: voice["primaryLanguage"].lower() != language)
+
+
 def _filters(request: web.Request) -> list[Callable[[SandboxCall], bool]]:
     """Return what the query asks of a call; each is passed a call and says whether it is wanted."""
     tests: list[Callable[[SandboxCall], bool]] = []
