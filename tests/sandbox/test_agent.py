@@ -376,11 +376,10 @@ def test_who_leaves_before_the_start_may_come_again():
     assert asyncio.run(talk())["joined"] is None
 
 
-@pytest.mark.parametrize("medium", [{"webRtc": {}}, {"exotel": {}}])
-def test_media_that_the_sandbox_does_not_serve(medium):
+def test_a_medium_that_the_sandbox_does_not_serve():
     async def talk():
         async with api() as ultravox:
-            call = await ultravox.create(medium=medium)
+            call = await ultravox.create(medium={"exotel": {}})
             return await knock(ultravox, call["joinUrl"])
 
     assert asyncio.run(talk()) == 501

@@ -12,8 +12,10 @@ from aiohttp import web
 
 from uvcall.core.carrier import Provider
 from uvcall.core.wire import wire
+from uvcall.sandbox import room
 from uvcall.sandbox.faults import strike
 from uvcall.sandbox.line_session import LineSession
+from uvcall.sandbox.room_session import RoomSession, hindrance
 from uvcall.sandbox.scenarios import SCENARIOS
 from uvcall.sandbox.session import Session
 from uvcall.sandbox.socket_session import SocketSession
@@ -34,23 +36,25 @@ def _line(provider: Provider) -> Opener:
 OPENERS: Final[Mapping[str, Opener]] = {
     **{provider.value: _line(provider) for provider in Provider},
     "serverWebSocket": SocketSession,
+    "webRtc": RoomSession,
 }
 
 
 def routes(world: World) -> list[web.RouteDef]:
-    """Return the agent's WebSocket routes: the paths of every join URL."""
+    """Return the agent's WebSocket routes: the paths of every join URL, and of the rooms that some lead to."""
 
     async def join(request: web.Request) -> web.StreamResponse:
         return await _join(world, request)
 
-    return [web.get("/calls/{call_id}/{medium}", join)]
+    return [web.get("/calls/{call_id}/{medium}", join), *room.routes(world)]
 
 
 async def _join(world: World, request: web.Request) -> web.StreamResponse:
     """Accept the one who may join the call, and talk to them."""
     kept = calls(world)
     call = kept.by_id.get(request.match_info["call_id"])
-    refusal = _refusal(world, call, request.path)
+    cannot = await hindrance() if call is not None and call.medium == "webRtc" else None
+    refusal = _refusal(world, call, request.path) or cannot
     if call is None or refusal is not None:
         status, text = refusal or (404, "")
         world.history.record("ultravox", "join.refused", call_id=request.match_info["call_id"], status=status)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from uvcall.sandbox.difference import SILENT, Difference
+from uvcall.sandbox.fidelity_room import ROOM
 from uvcall.sandbox.fidelity_ultravox import ULTRAVOX
 
 DIFFERENCES: Final = (
@@ -218,4 +219,5 @@ DIFFERENCES: Final = (
     Difference("plivo", "hangup_on_ring, send_digits, caller_name, sip_headers, callback_url", "ignored", "in effect"),
     Difference("plivo", "starting a stream by API on a live call", "404", "POST /Call/{uuid}/Stream/"),
     *ULTRAVOX,
+    *ROOM,
 )

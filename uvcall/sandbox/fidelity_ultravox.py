@@ -20,7 +20,9 @@ ULTRAVOX: Final = (
     ),
     Difference("ultravox", "bodies of errors", "as Django REST framework words them", "not documented but for a few"),
     Difference("ultravox", "unknown fields of a Create Call", "ignored, and noted in the history", SILENT),
-    Difference("ultravox", "the path of a join URL", "/calls/{id}/telephony", "opaque"),
+    Difference(
+        "ultravox", "the path of a join URL", "/calls/{id}/ and then telephony, server_web_socket or web_rtc", "opaque"
+    ),
     Difference(
         "ultravox",
         "dialing by itself (`outgoing`)",

@@ -23,6 +23,7 @@ from uvcall.sandbox import room_signal as signal
 from uvcall.sandbox import room_token as token
 from uvcall.sandbox.playout import Playout
 from uvcall.sandbox.room_schema import messages
+from uvcall.sandbox.session import break_off
 from uvcall.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ class Guest:
     arrived: Callable[[], None]  #: it hears the agent from now on; also after it had to join anew
     heard: Callable[[bytes], None]  #: its voice, PCM at `signal.RATE`, 20 ms as a rule
     told: Callable[[bytes], None]  #: a data message
-    reached: Callable[[str], None]  #: the agent's voice was sent up to this mark
     left: Callable[[str], None]  #: once: it `left`, was `lost`, or `failed` (there is no way for media)
 
 
@@ -80,6 +80,7 @@ class Room:
     playout: Playout = field(default_factory=lambda: Playout(signal.RATE))
     lines: Connections | None = None
     _socket: web.WebSocketResponse | None = None
+    _request: web.Request | None = None
     _patience: asyncio.TimerHandle | None = None
     _tracks: int = 0
     _gone: bool = False
@@ -93,11 +94,6 @@ class Room:
         """Queue a piece of the agent's voice, PCM at `signal.RATE`."""
         self.playout.add(samples, signal.RATE)
 
-    def mark(self, name: str) -> None:
-        """Have `reached` told when everything said so far has been sent."""
-        if self.playout.mark(name):
-            asyncio.get_running_loop().call_soon(self.guest.reached, name)
-
     def hush(self) -> None:
         """Drop what was said and not sent."""
         self.playout.clear()
@@ -108,27 +104,33 @@ class Room:
             self.lines.send(signal.pack(payload, self.who))
 
     async def close(self, reason: str = "room_deleted") -> None:
-        """Send the participant away, if it is there, and end everything. Safe to repeat."""
+        """Send the participant away, if it is there, and end everything. Safe to repeat.
+
+        Args:
+            reason: One of LiveKit's; empty: nothing is said, the connections just break.
+        """
         if self.closed:
             return
         self.closed = self._gone = True
         if self._patience is not None:
             self._patience.cancel()
         socket, self._socket = self._socket, None
-        if socket is not None:
+        if socket is not None and reason:
             with contextlib.suppress(ConnectionError, RuntimeError):
                 await socket.send_bytes(signal.leave(reason))
+        elif self._request is not None:
+            break_off(self._request)
         if self.lines is not None:
             await self.lines.close()
         if socket is not None:
             await socket.close()
 
-    async def serve(self, socket: web.WebSocketResponse, *, resumes: bool) -> None:
+    async def serve(self, socket: web.WebSocketResponse, request: web.Request, *, resumes: bool) -> None:
         """Hold a signalling socket to its end."""
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
-        self._socket = socket
+        self._socket, self._request = socket, request
         how = "lost"
         try:
             await (self._welcome_back(socket) if resumes else self._welcome(socket))
@@ -207,10 +209,7 @@ class Room:
         return None
 
     def _play(self, size: int) -> bytes:
-        frame, reached = self.playout.take(size)
-        for name in reached:
-            self.guest.reached(name)
-        return frame
+        return self.playout.take(size)[0]
 
     def _packet(self, packet: bytes) -> None:
         try:
@@ -296,7 +295,7 @@ async def _come_in(world: World, request: web.Request) -> web.StreamResponse:
         return web.Response(status=426, text="this is a WebSocket", headers={"Upgrade": "websocket"})
     await socket.prepare(request)
     resumes = request.query.get("reconnect") == "1" and found.lines is not None
-    await found.serve(socket, resumes=resumes)
+    await found.serve(socket, request, resumes=resumes)
     return socket
 
 

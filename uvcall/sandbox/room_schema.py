@@ -111,12 +111,13 @@ def messages() -> Mapping[str, Any]:
             message.oneof_decl.add(name="one")
         for field, (number, kind) in fields.items():
             plain = kind.rstrip("*|")
-            new = message.field.add(name=field, number=number, label=_REPEATED if kind.endswith("*") else _OPTIONAL)
-            new.type = _SCALARS.get(plain, _MESSAGE)
+            more: dict[str, Any] = {"type": _SCALARS.get(plain, _MESSAGE)}
             if plain not in _SCALARS:
-                new.type_name = f".{_PACKAGE}.{plain}"
+                more["type_name"] = f".{_PACKAGE}.{plain}"
             if kind.endswith("|"):
-                new.oneof_index = 0
+                more["oneof_index"] = 0
+            label: Any = _REPEATED if kind.endswith("*") else _OPTIONAL
+            message.field.add(name=field, number=number, label=label, **more)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in FIELDS}

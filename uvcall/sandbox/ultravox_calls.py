@@ -34,7 +34,7 @@ _WEBHOOK_PATIENCE_S: Final = 10.0
 _BILLED_STEP_S: Final = 6
 _MOST_EVENTS: Final = 1000
 #: The last part of a join URL, where it is not that of a carrier's.
-_PATHS: Final[Mapping[str, str]] = {"serverWebSocket": "server_web_socket"}
+_PATHS: Final[Mapping[str, str]] = {"serverWebSocket": "server_web_socket", "webRtc": "web_rtc"}
 _ROLES: Final[Mapping[str, str]] = {
     "user": "MESSAGE_ROLE_USER",
     "agent": "MESSAGE_ROLE_AGENT",
