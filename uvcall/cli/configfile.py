@@ -94,6 +94,7 @@ def write_private(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # of a process of this number that was killed: in a container, the same again
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -101,6 +102,7 @@ def write_private(path: Path, content: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
+            _sync(path.parent)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
@@ -109,6 +111,16 @@ def write_private(path: Path, content: bytes) -> None:
         raise LocalError(
             f"{path} cannot be written: {error.strerror}", hint="check the directory, its permissions and the disk"
         ) from error
+
+
+def _sync(folder: Path) -> None:
+    """Make a name in this directory outlast a power cut; not every file system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def vault(entry: str) -> str | None:

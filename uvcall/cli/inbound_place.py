@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uvcall.cli.context import SIGNED_BY, Context
 from uvcall.core.carrier import Provider
-from uvcall.core.secret import LOOPBACK_HOSTS, Secret
-from uvcall.core.settings import DEFAULT, Settings
+from uvcall.core.secret import Secret, is_loopback
+from uvcall.core.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from uvcall.calls.inbound_ports import InboundLine
-    from uvcall.cli.serve_inbound import ServeFlags
+    from uvcall.cli.serve_flags import ServeFlags
     from uvcall.core.inbound_policy import Rules
     from uvcall.core.payload import CallSpec
     from uvcall.server.inbound import Place
@@ -43,9 +43,7 @@ def place_of(
             port = free.getsockname()[1]
     base = settings.get("server.public_url") or f"http://{f'[{host}]' if ':' in host else host}:{port}"
     body = agent_side.base(context, flags)
-    longest = settings.get("call.max_duration")
-    if settings.source("call.max_duration") == DEFAULT:
-        longest = agent_side.seconds(body, "maxDuration") or longest
+    longest = agent_side.longest_s(settings, body)
     join_s = max(JOIN_S, agent_side.seconds(body, "joinTimeout") or 0)
     callbacks = _callbacks(settings, base, directory)
     # Once for all carriers: a prompt that comes from stdin comes once.
@@ -106,12 +104,9 @@ def _callbacks(settings: Settings, base: str, directory: Path) -> dict[str, Any]
 
     https://docs.ultravox.ai/webhooks/overview
     """
-    from urllib.parse import urlsplit
-
     from uvcall.server.inbound import webhook_secret
 
-    near = urlsplit(settings.text("ultravox.base_url")).hostname in LOOPBACK_HOSTS
-    if not near and urlsplit(base).scheme != "https":
+    if not is_loopback(settings.text("ultravox.base_url")) and not base.startswith("https://"):
         return {}
     told = {"url": f"{base}/ultravox", "secrets": [webhook_secret(directory)]}
     return {"callbacks": {"joined": told, "ended": told}}

@@ -158,7 +158,7 @@ def telling(say: Callable[[str], None]) -> Callable[[Mapping[str, Any]], None]:
 
     def tell(event: Mapping[str, Any]) -> None:
         words = _WORDS.get(str(event["type"]))
-        if words is not None:
+        if words is not None and event["peer"] != "ultravox":
             say(words(event))
 
     return tell

@@ -68,7 +68,10 @@ def serve(
 def ring(
     ctx: typer.Context,
     provider: Annotated[Provider, typer.Option("--provider", help="Carrier whose number is rung.")],
-    to: Annotated[str, typer.Option("--to", metavar="URL", help="The webhook, on this machine.")],
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="URL", help="The webhook, on this machine (where the number leads)."),
+    ] = None,
     from_: Annotated[str, typer.Option("--from", metavar="NUMBER", help="Who rings: E.164, or anonymous.")] = CALLER,
     called: Annotated[
         str, typer.Option("--called", metavar="NUMBER", help="Which number is rung (the sandbox's own).")
@@ -122,7 +125,7 @@ def ring(
     options = sandbox_options(SimpleNamespace(**world, callee_audio=callee_audio, port=port))
     caller = Caller(
         provider=provider,
-        to=to,
+        to=to or "",
         from_=from_,
         called=called,
         signature=signature,
@@ -133,6 +136,10 @@ def ring(
         hang_up_after_s=hang_up_after,
         call_control=call_control,
     )
+    if to is None and at is None:
+        from uvcall.cli.sandbox_place import last_place
+
+        at = last_place(context.state_dir)
     key = told.signing_key(context.env, key_env)
     out.secrets = (key,) if key else ()
     rung = told.ring(options, caller, key=key, public_base=public_url, at=at, listener=told.telling(out.say))

@@ -10,7 +10,7 @@ from typing import Final
 
 from uvcall.errors import LocalError
 
-_NOTE: Final = "sandbox"
+_NOTE: Final = "sandbox.place"
 
 
 @contextmanager

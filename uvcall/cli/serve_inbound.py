@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from uvcall.cli import inbound_sandbox
 from uvcall.cli import options as opt
 from uvcall.cli.context import SIGNED_BY, Context, configured
+from uvcall.cli.serve_flags import Numbers, ServeFlags
 from uvcall.core.carrier import Provider
 from uvcall.core.secret import LOOPBACK_HOSTS
 from uvcall.core.settings import Settings
@@ -16,50 +19,6 @@ from uvcall.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-Numbers = list[str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class ServeFlags:
-    """The command line of `serve-inbound`, as given."""
-
-    provider: list[Provider] | None
-    host: str | None
-    port: int | None
-    public_url: str | None
-    metrics_port: int | None
-    workers: int
-    number: Numbers
-    allow_from: Numbers
-    deny_from: Numbers
-    allow_unknown: bool
-    max_concurrent: int | None
-    calls_per_caller: int
-    calls_per_hour: int
-    daily_minutes: float
-    forward_to: str | None
-    fallback_say: str | None
-    insecure_skip_signature: bool
-    agent: str | None
-    prompt: str | None
-    var: list[str] | None
-    voice: str | None
-    model: str | None
-    language: str | None
-    temperature: float | None
-    tool: list[str] | None
-    tools: str | None
-    metadata: list[str] | None
-    record: bool | None
-    call: str | None
-    throttle: str | None
-    prior_call: str | None
-    first_speaker: opt.Speaker | None
-    greeting: str | None
-    max_duration: str | None
-    sandbox: bool
 
 
 def serve_inbound(
@@ -107,6 +66,17 @@ def serve_inbound(
     insecure_skip_signature: Annotated[
         bool, typer.Option("--insecure-skip-signature", help="Believe anybody; on loopback only.")
     ] = False,
+    configure_number: Annotated[
+        Numbers,
+        typer.Option(
+            "--configure-number",
+            metavar="[CARRIER:]NUMBER",
+            help="Lead this number of the account here, repeatable; put back at the end.",
+        ),
+    ] = None,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Put back the numbers that a run which broke off has left here.")
+    ] = False,
     agent: opt.Agent = None,
     prompt: opt.Prompt = None,
     var: opt.Var = None,
@@ -125,6 +95,12 @@ def serve_inbound(
     greeting: opt.Greeting = None,
     max_duration: opt.MaxDuration = None,
     sandbox: opt.Sandbox = False,
+    speed: opt.Speed = 1.0,
+    faults: opt.Faults = "off",
+    seed: opt.Seed = None,
+    ring: Annotated[
+        bool, typer.Option("--ring", help="With --sandbox: somebody rings; the end of the call is the end of it.")
+    ] = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
@@ -138,12 +114,12 @@ def serve_inbound(
 
 def run(context: Context, flags: ServeFlags) -> int:
     """Serve until SIGTERM or SIGINT."""
+    if flags.restore:
+        return _restore(context, flags)
     if flags.sandbox:
-        if flags.workers > 1:
-            raise UsageError("--workers goes without --sandbox", hint="leave one of them out")
-        from uvcall.sandbox.world import Options
-
-        context.start_sandbox(Options())
+        inbound_sandbox.start(context, flags)
+    elif flags.ring:
+        raise UsageError("--ring goes with --sandbox", hint="add --sandbox, or ring the number with a telephone")
     settings = _settings(context, flags)
     host = settings.text("server.host")
     loopback = host in LOOPBACK_HOSTS
@@ -158,25 +134,57 @@ def run(context: Context, flags: ServeFlags) -> int:
     for provider in providers:
         if not flags.insecure_skip_signature:
             settings.require(SIGNED_BY[provider], f"{provider}'s webhooks cannot be verified without it")
+    from uvcall.cli import inbound_numbers
+
+    numbers = inbound_numbers.wanted(flags.configure_number or (), settings, providers)
     directory = _directory(context, flags)
     from uvcall.server import inbound
 
-    with inbound.only_one(directory):
+    with inbound.only_one(directory), inbound_sandbox.shown(context, providers) as ready:
         from uvcall.cli.inbound_place import place_of
 
         place = place_of(context, flags, settings, providers, directory)
+        leading = inbound_numbers.leading(context, settings, numbers, place.base, directory, providers)
+        if numbers:
+            place = replace(place, lead=leading.begin, release=leading.end)
         if flags.insecure_skip_signature:
             context.out.warn("signatures are not checked: whoever reaches this port can have calls made at your cost")
+        ringing = inbound_sandbox.Ringing(context, providers[0]) if flags.ring else None
         import json
 
         def log(line: Any) -> None:
             context.out.say(json.dumps(dict(line)))
 
-        if flags.workers > 1:
-            from uvcall.server import workers
+        def announce(line: Mapping[str, Any]) -> None:
+            ready(line)
+            if ringing is not None:
+                ringing.start(line["routes"])
 
-            return workers.run(place, flags.workers, context.out.json, log)
-        return inbound.run(place, context.out.json, log)
+        try:
+            if flags.workers > 1:
+                from uvcall.server import workers
+
+                code = workers.run(place, flags.workers, announce, log)
+            else:
+                code = inbound.run(place, announce, log)
+        finally:
+            leading.end()
+        if leading.trouble is not None:
+            raise leading.trouble
+        return ringing.code() if ringing is not None and not code else code
+
+
+def _restore(context: Context, flags: ServeFlags) -> int:
+    """Put back what an earlier run has left behind, while no other one goes on."""
+    for given, name in ((flags.sandbox, "--sandbox"), (bool(flags.configure_number), "--configure-number")):
+        if given:
+            raise UsageError(f"--restore goes without {name}", hint="it puts numbers back and does nothing else")
+    from uvcall.cli import inbound_numbers
+    from uvcall.server import inbound
+
+    directory = _directory(context, flags)
+    with inbound.only_one(directory):
+        return inbound_numbers.restore(context, _settings(context, flags), directory)
 
 
 def _settings(context: Context, flags: ServeFlags) -> Settings:
@@ -191,13 +199,7 @@ def _settings(context: Context, flags: ServeFlags) -> Settings:
             "server.max_concurrent": flags.max_concurrent,
             "server.forward_to": flags.forward_to,
             "server.fallback_say": flags.fallback_say,
-            "call.voice": flags.voice,
-            "call.model": flags.model,
-            "call.language": flags.language,
-            "call.greeting": flags.greeting,
-            "call.record": flags.record,
-            "call.max_duration": flags.max_duration,
-            "call.first_speaker": flags.first_speaker.value if flags.first_speaker else None,
+            **opt.overrides(flags),
         }
     )
 

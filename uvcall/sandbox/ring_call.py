@@ -99,8 +99,8 @@ class Rung:
         return sum(knock.same is False for knock in self.knocks)
 
 
-def checked(caller: Caller) -> Caller:
-    """Return the caller with every default filled in.
+def checked(caller: Caller, *, routed: bool = False) -> Caller:
+    """Return the caller with every default filled in; `routed`: an empty `to` is where the number leads.
 
     Raises:
         UsageError: Something that makes no sense, or a URL that leads elsewhere than to this machine.
@@ -114,7 +114,7 @@ def checked(caller: Caller) -> Caller:
         ("--fallback-url", caller.fallback_url),
         ("--status-url", caller.status_url),
     ):
-        if not url and option != "--to":
+        if not url and (routed or option != "--to"):
             continue
         if not is_web_url(url):
             raise UsageError(f"{option}: not a web address", hint=f"{option} http://127.0.0.1:8080/{provider.value}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,10 +19,11 @@ from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause
 from uvcall.errors import ContractBroken, LocalError, UsageError
 from uvcall.sandbox.exchange import Exchange
-from uvcall.sandbox.rest import is_loopback, is_web_url, json_object
+from uvcall.sandbox.lines import UNUSED, Book
+from uvcall.sandbox.rest import is_loopback, is_web_url, json_object, plivo_numbers, telnyx_numbers, twilio_numbers
 from uvcall.sandbox.ring_call import Caller, Knock, Rung, Signature, Trouble, checked
 from uvcall.sandbox.ring_life import ring_in
-from uvcall.sandbox.world import Leg
+from uvcall.sandbox.world import Leg, World
 
 _PATH: Final = "/_sandbox/ring"
 #: No call of a test is longer, and no carrier's may be.
@@ -86,7 +87,45 @@ def from_mapping(told: Mapping[str, Any]) -> Rung:
     )
 
 
-def caller_of(given: Mapping[str, Any]) -> Caller:
+_BOOKS: Final[Mapping[Provider, type[Book]]] = {
+    Provider.TELNYX: telnyx_numbers.Book,
+    Provider.TWILIO: twilio_numbers.Book,
+    Provider.PLIVO: plivo_numbers.Book,
+}
+
+
+def routed(world: World, caller: Caller) -> Caller:
+    """Return the caller, who rings what the number leads to where nothing else was said.
+
+    Raises:
+        UsageError: It is not the account's, or leads nowhere that could be asked.
+    """
+    if caller.to:
+        return caller
+    name = caller.provider.value
+    leads = world.rooms[_BOOKS[caller.provider]].webhook(caller.called)
+    if leads is None or leads.url == UNUSED:
+        raise UsageError(
+            f"the number {caller.called} leads to no webhook at {name}",
+            hint=f"uvcall serve-inbound --configure-number {name}:{caller.called}, or say --to URL",
+        )
+    if leads.method != "POST":
+        raise UsageError(
+            f"the number {caller.called} leads to a webhook by {leads.method}", hint="here callers ring by POST only"
+        )
+    fallback, status = ("", "") if caller.signature is not Signature.GOOD else (leads.fallback_url, leads.status_url)
+    return checked(
+        replace(
+            caller,
+            to=leads.url,
+            fallback_url=caller.fallback_url or ("" if fallback == UNUSED else fallback),
+            status_url=caller.status_url or status,
+            call_control=leads.call_control,
+        )
+    )
+
+
+def caller_of(world: World, given: Mapping[str, Any]) -> Caller:
     """Read a caller from JSON.
 
     Raises:
@@ -97,10 +136,12 @@ def caller_of(given: Mapping[str, Any]) -> Caller:
         words: dict[str, Any] = {name: value for name, value in given.items() if name in known}
         words["provider"] = Provider(words["provider"])
         words["signature"] = Signature(words.get("signature", Signature.GOOD))
-        return checked(Caller(**words))
+        words.setdefault("to", "")
+        caller = checked(Caller(**words), routed=True)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        hint = f"send JSON with {', '.join(sorted(known))}; provider and to are needed"
+        hint = f"send JSON with {', '.join(sorted(known))}; provider is needed"
         raise UsageError("that is no caller", hint=hint) from error
+    return routed(world, caller)
 
 
 class Doorbell:
@@ -115,11 +156,11 @@ class Doorbell:
 
     async def ring(self, request: web.Request) -> web.Response:
         """Ring, and answer when the call is over: what came of it."""
+        world = self.exchange.world
         try:
-            caller = caller_of(await json_object(request) or {})
+            caller = caller_of(world, await json_object(request) or {})
         except UsageError as error:
             return web.json_response({"error": error.message, "hint": error.hint}, status=400)
-        world = self.exchange.world
         before = len(world.history.events)
         work = world.spawn(ring_in(self.exchange, caller), "ring")
         await asyncio.wait({work})
@@ -141,7 +182,7 @@ def ring_at(url: str, caller: Caller, listener: Callable[[dict[str, Any]], None]
     """
     if not is_web_url(url) or not is_loopback(url):
         raise UsageError("--at: not the address of a sandbox on this machine", hint="--at http://127.0.0.1:8123")
-    caller = checked(caller)
+    caller = checked(caller, routed=True)
     status, told = asyncio.run(_post(url.rstrip("/") + _PATH, asdict(caller)))
     if status in {400, 409} and isinstance(told.get("error"), str):
         raise UsageError(told["error"][:200], hint=str(told.get("hint", ""))[:200])

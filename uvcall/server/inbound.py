@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from uvcall.async_ultravox import AsyncUltravox
 from uvcall.calls import agent_news
@@ -30,6 +30,8 @@ from uvcall.server.door import Door
 from uvcall.server.ledger import AsyncLedger
 from uvcall.server.metrics import Metrics
 from uvcall.server.site import Journal, Log, Site, metrics_site, where
+
+T = TypeVar("T")
 
 #: Seconds: how long callers may still be answered after SIGTERM, and how long new connections are still taken in.
 DRAIN_S: Final = 8.0
@@ -62,6 +64,9 @@ class Place:
     telnyx: Account | None = None  #: gives commands about callers of Call Control
     control_stream: StreamOptions = field(default_factory=StreamOptions)
     shared: bool = False  #: several workers listen on the one port
+    #: Leads callers here once somebody listens (for the ready line: what it has done), and away before nobody does.
+    lead: Callable[[], Mapping[str, Any]] | None = None
+    release: Callable[[], None] | None = None
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
@@ -173,9 +178,11 @@ async def serve(
                 "listening": f"http://{host}:{sock.getsockname()[1]}",
                 "routes": site.routes(),
                 "metrics": f"http://127.0.0.1:{beside.getsockname()[1]}/metrics",
+                **(await _aside(place.lead) or {}),
             }
         )
         await stop.wait()
+        await _aside(place.release)
         site.draining = True
         journal.write("draining", waiting=answering.busy)
         await asyncio.sleep(_LAST_CALL_S)
@@ -195,6 +202,11 @@ async def serve(
                 loop.remove_signal_handler(number)
     journal.write("stopped")
     return 0
+
+
+async def _aside(work: Callable[[], T] | None) -> T | None:
+    """Do what waits for a vendor while callers are answered."""
+    return await asyncio.to_thread(work) if work is not None else None
 
 
 def _call_control(place: Place, answering: Answering) -> tuple[CallControl | None, Callable[[], None]]:

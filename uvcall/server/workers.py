@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
 from uvcall.errors import LocalError, UvcallError
@@ -32,32 +33,53 @@ def run(place: inbound.Place, count: int, announce: Callable[[Mapping[str, Any]]
     for number in range(count):
         ours, theirs = context.Pipe(duplex=False)
         metrics = place.metrics_port + number if place.metrics_port else 0
-        one = replace(place, shared=True, metrics_port=metrics)
+        one = replace(place, shared=True, metrics_port=metrics, lead=None, release=None)
         children.append(context.Process(target=_work, args=(one, theirs, log), name=f"worker {number}"))
         children[-1].start()
         theirs.close()
         pipes.append(ours)
 
-    def stop(*_: object) -> None:
+    def stop() -> None:
         for child in children:
             if child.is_alive():
                 child.terminate()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    try:
-        ready = [_ready(pipe) for pipe in pipes]
-    except LocalError:
+    def end() -> None:
         stop()
         for child in children:
             child.join()
-        raise
-    announce({**ready[0], "metrics": [one["metrics"] for one in ready], "workers": count})
-    for child in children:
-        child.join()
-        # One that fell takes the others along: a supervisor starts all of them anew.
-        if child.exitcode:
+
+    asked: list[int] = []
+
+    def heard(number: int, _frame: object) -> None:
+        if asked:  # for the second time: nobody waits for anything
             stop()
+        asked.append(number)
+
+    # A signal writes into it, so that nothing has to look for one again and again.
+    bell, striker = socket.socketpair()
+    striker.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+    signal.set_wakeup_fd(striker.fileno())
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, heard)
+        try:
+            ready = [_ready(pipe) for pipe in pipes]
+            led = place.lead() if place.lead is not None else {}
+        except UvcallError:
+            end()
+            raise
+        announce({**ready[0], **led, "metrics": [one["metrics"] for one in ready], "workers": count})
+        # One that fell takes the others along: a supervisor starts all of them anew.
+        if not asked:
+            wait([bell, *(child.sentinel for child in children)])
+        if place.release is not None:
+            place.release()
+        end()
+    finally:
+        signal.set_wakeup_fd(-1)
+        bell.close()
+        striker.close()
     return 0 if all(child.exitcode == 0 for child in children) else LocalError.exit_code
 
 
