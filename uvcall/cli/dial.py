@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,17 +10,15 @@ import typer
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
 from uvcall.cli.dial_flags import DialFlags, Via, Voicemail
-from uvcall.cli.record import accepted_codes, exit_code, show
+from uvcall.cli.record import carry_out
+from uvcall.cli.stay import SystemClock, signals
 from uvcall.core.carrier import Provider
 from uvcall.core.model import CallRecord, Outcome
-from uvcall.errors import UvcallError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from uvcall.calls.attempt import DialOrder
-    from uvcall.calls.desk import Desk
     from uvcall.calls.follow import Timing
     from uvcall.cli.plan import Plan
     from uvcall.server.answer_once import AnswerOnce
@@ -111,28 +107,13 @@ def dial(
 
 def run(context: Context, flags: DialFlags) -> int:
     """Carry out `dial` and show its record, whatever happens."""
-    try:
-        codes = accepted_codes(flags.expect, flags.ok_codes)
-        if flags.dry_run:
-            return _dry_run(context, flags)
-        record = _dial(context, flags)
-    except UvcallError as error:
-        from uvcall.core.outcome import ENDINGS, failure, outcome_of
-
-        outcome = outcome_of(error)
-        record = _bare(flags, outcome, ENDINGS[outcome].exit_code)
-        record = record._replace(error=failure(error), placed=error.placed, retry_safe=error.placed == "no")
-        codes = frozenset()
-    except Exception as bug:  # noqa: BLE001 - the record must come, whatever happens
-        from uvcall.cli.errors import report_bug
-        from uvcall.core.model import Failure
-
-        message, hint = report_bug(context, bug)
-        found = Failure("internal_error", message, hint)
-        record = _bare(flags, Outcome.INTERNAL_ERROR, 1)._replace(placed="unknown", error=found)
-        codes = frozenset()
-    show(context.out, record)
-    return exit_code(record, flags.expect, codes)
+    return carry_out(
+        context,
+        lambda: _dry_run(context, flags) if flags.dry_run else _dial(context, flags),
+        lambda outcome, code: _bare(flags, outcome, code),
+        expect=flags.expect,
+        ok_codes=flags.ok_codes,
+    )
 
 
 def _bare(flags: DialFlags, outcome: Outcome, code: int) -> CallRecord:
@@ -141,7 +122,8 @@ def _bare(flags: DialFlags, outcome: Outcome, code: int) -> CallRecord:
     return CallRecord(outcome, code, "no", provider, flags.to, flags.from_ or "", created_at=datetime.now(UTC))
 
 
-def _dry_run(context: Context, flags: DialFlags) -> int:
+def _dry_run(context: Context, flags: DialFlags) -> CallRecord | None:
+    """Show what would be sent; there is no record of it."""
     from uvcall.calls.preview import preview
     from uvcall.cli.plan import needs_listener, plan_call
 
@@ -159,7 +141,7 @@ def _dry_run(context: Context, flags: DialFlags) -> int:
         import json
 
         context.out.result(json.dumps(shown, indent=2, ensure_ascii=False))
-    return 0
+    return None
 
 
 def _dial(context: Context, flags: DialFlags) -> CallRecord:
@@ -184,7 +166,7 @@ def _dial(context: Context, flags: DialFlags) -> CallRecord:
     routes = [Route(order, line, listener if needs_listener(order) else None) for order, line in plan.legs]
     first = plan.legs[0][0]
     try:
-        with _signals(desk), screen(context.out, f"{first.leg.to} via {first.provider}") as watch:
+        with signals(desk), screen(context.out, f"{first.leg.to} via {first.provider}") as watch:
             record = use_case.dial(
                 routes,
                 agents=agents,
@@ -193,6 +175,7 @@ def _dial(context: Context, flags: DialFlags) -> CallRecord:
                 journal=journal,
                 watch=watch,
                 timing=_timing(flags, flags.sandbox),
+                recover=lambda entry: _recover(context, journal, desk, watch, entry),
             )
     finally:
         if listener is not None:
@@ -202,18 +185,10 @@ def _dial(context: Context, flags: DialFlags) -> CallRecord:
     return record
 
 
-class SystemClock:
-    """This machine's time."""
+def _recover(context: Context, journal: Journal, desk: Desk, watch: Observer, entry: Entry) -> None:
+    from uvcall.cli.vendors import settle_left
 
-    def now(self) -> datetime:
-        """Return the wall clock, UTC."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Return seconds that never jump."""
-        import time
-
-        return time.monotonic()
+    settle_left(context, journal, desk, watch, entry)
 
 
 def _listener(context: Context, plan: Plan, order: DialOrder) -> AnswerOnce:
@@ -230,22 +205,6 @@ def _listener(context: Context, plan: Plan, order: DialOrder) -> AnswerOnce:
         stream=order.leg.stream,
         complain=context.out.warn,
     )
-
-
-@contextmanager
-def _signals(desk: Desk) -> Iterator[None]:
-    """Turn SIGINT, SIGTERM and SIGHUP into notes for the desk, for as long as this lasts."""
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        if before[number] is not signal.SIG_IGN:
-            signal.signal(number, lambda signum, _frame: desk.interrupt(signum))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _timing(flags: DialFlags, sandbox: bool) -> Timing:

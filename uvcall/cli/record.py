@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from uvcall.cli.output import Output
 from uvcall.core.model import CallRecord, Outcome
-from uvcall.errors import UsageError
+from uvcall.errors import UsageError, UvcallError
+
+if TYPE_CHECKING:
+    from uvcall.cli.context import Context
 
 #: The exit code when `--expect` names other outcomes than the one that came.
 UNEXPECTED: Final = 32
@@ -24,7 +28,7 @@ def show(out: Output, record: CallRecord) -> None:
         out.error(record.error.message + said, record.error.hint)
     if record.placed == "no" and record.error is not None:
         return
-    facts = [f"{record.outcome}: {record.to}"]
+    facts = [f"{record.outcome}: {record.to}" if record.to else record.outcome.value]
     if record.provider:
         facts.append(f"via {record.provider}")
     if record.duration_s:
@@ -34,11 +38,53 @@ def show(out: Output, record: CallRecord) -> None:
     if record.recording:
         facts.append(f"recording {record.recording}")
     out.result(", ".join(facts))
-    ids = f"attempt {record.attempt_id}, Ultravox {record.ultravox_call_id}, carrier {record.carrier_call_id}"
+    ids = f"attempt {record.attempt_id}, Ultravox {record.ultravox_call_id}"
+    ids += f", carrier {record.carrier_call_id}" if record.to else ""
     if record.outcome in {Outcome.UNKNOWN, Outcome.UNOBSERVED, Outcome.INTERRUPTED, Outcome.ACCEPTED}:
         out.say(ids)
     else:
         out.detail(ids)
+
+
+def carry_out(
+    context: Context,
+    work: Callable[[], CallRecord | None],
+    bare: Callable[[Outcome, int], CallRecord],
+    *,
+    expect: str | None,
+    ok_codes: str | None,
+) -> int:
+    """Do a command's work, show its record, whatever happens, and return the exit code.
+
+    Args:
+        context: Where the record is shown, and a bug's report goes.
+        work: Returns the record; None where there is none to show.
+        bare: Makes a record for an error that came before there was one.
+        expect: `--expect`.
+        ok_codes: `--ok-codes`.
+    """
+    codes: frozenset[int] = frozenset()
+    try:
+        accepted = accepted_codes(expect, ok_codes)
+        record = work()
+        codes = accepted
+    except UvcallError as error:
+        from uvcall.core.outcome import ENDINGS, failure, outcome_of
+
+        outcome = outcome_of(error)
+        record = bare(outcome, ENDINGS[outcome].exit_code)
+        record = record._replace(error=failure(error), placed=error.placed, retry_safe=error.placed == "no")
+    except Exception as bug:  # noqa: BLE001 - the record must come, whatever happens
+        from uvcall.cli.errors import report_bug
+        from uvcall.core.model import Failure
+
+        message, hint = report_bug(context, bug)
+        found = Failure("internal_error", message, hint)
+        record = bare(Outcome.INTERNAL_ERROR, 1)._replace(placed="unknown", error=found)
+    if record is None:
+        return 0
+    show(context.out, record)
+    return exit_code(record, expect, codes)
 
 
 def accepted_codes(expect: str | None, ok_codes: str | None) -> frozenset[int]:
