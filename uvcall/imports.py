@@ -26,6 +26,14 @@ def undisturbed() -> Iterator[None]:
             gc.enable()
 
 
+def quiet(*names: str) -> None:
+    """Let these loggers say no more than warnings: they would print URLs. `logging` itself is imported late, too."""
+    import logging
+
+    for name in names:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def load_httpx() -> Any:
     """Import httpx without its command line, which would import click and Rich.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +19,7 @@ from uvcall.core.secret import Secret, is_loopback
 from uvcall.core.ultravox_api import answers, failures
 from uvcall.core.webhook import HttpResponse, header
 from uvcall.errors import AuthError
-from uvcall.imports import httpx_words, load_httpx, tls_context
+from uvcall.imports import httpx_words, load_httpx, quiet, tls_context
 
 if TYPE_CHECKING:
     from uvcall.core.transcripts import Message
@@ -63,8 +62,7 @@ class Ultravox:
         with self._opening:
             if self._client is None:
                 httpx = load_httpx()
-                for name in ("httpx", "httpcore"):  # they would print URLs
-                    logging.getLogger(name).setLevel(logging.WARNING)
+                quiet("httpx", "httpcore")
                 self._client = httpx.Client(
                     verify=tls_context(needed=self._base.startswith("https:")),
                     timeout=httpx.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
 from uvcall.core import NOTHING
@@ -199,11 +198,22 @@ def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> f
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
         return float(text)
     try:
-        until = parsedate_to_datetime(text)
+        until = _mail_date(text)
     except ValueError:
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return max(0.0, (until - (now or datetime.now(UTC))).total_seconds())
+
+
+def _mail_date(text: str) -> datetime:
+    """Return a time as mail and HTTP write it. Its parser is imported for it: half of a carrier's import otherwise.
+
+    Raises:
+        ValueError: It is none.
+    """
+    from email.utils import parsedate_to_datetime
+
+    return parsedate_to_datetime(text)
 
 
 def credential(title: str, field_name: str, value: str) -> str:
@@ -247,7 +257,7 @@ def instant(value: object) -> datetime | None:
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     if not isinstance(value, str) or not value:
         return None
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
+    for read in (datetime.fromisoformat, _mail_date):
         try:
             found = read(value)
         except ValueError:

@@ -6,7 +6,6 @@ https://www.plivo.com/docs/voice/api/call
 from __future__ import annotations
 
 import functools
-import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +31,7 @@ from uvcall.carriers._plivo_records import LIVE, from_record
 from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause, LegOrder, LegState, LegStatus, PlacedCall
 from uvcall.errors import AuthError, Temporary, UsageError
-from uvcall.imports import undisturbed
+from uvcall.imports import quiet, undisturbed
 
 TITLE: Final = "Plivo"
 OWN_BASE: Final = "https://api.plivo.com"
@@ -82,8 +81,7 @@ def load() -> None:
         import plivo
 
         import uvcall.carriers._requests  # noqa: F401 - imports requests, which the SDK brings anyway
-    for name in (plivo.__name__, "urllib3", "requests"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    quiet(plivo.__name__, "urllib3", "requests")
 
 
 def connect(account: Account) -> Client:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import functools
 import json
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +37,7 @@ from uvcall.carriers._telnyx_events import field_of, from_events, over
 from uvcall.core.carrier import Provider
 from uvcall.core.model import LegOrder, LegState, LegStatus, PlacedCall
 from uvcall.errors import ConfigError, Temporary, UsageError
+from uvcall.imports import quiet
 
 #: Codec → the rate at which Telnyx streams it. Ultravox wants the same codec both ways.
 #: https://docs.ultravox.ai/telephony/telephony-platforms
@@ -72,8 +72,7 @@ class Client:
 def load() -> None:
     """Import the SDK, only the part that a call needs, and keep its loggers quiet: they print URLs."""
     load_sdk()
-    for name in ("httpx", "httpcore", "telnyx"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    quiet("httpx", "httpcore", "telnyx")
 
 
 def base_url(given: str) -> str:

@@ -5,7 +5,6 @@ https://www.twilio.com/docs/voice/api/call-resource
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause, LegOrder, LegState, LegStatus, PlacedCall
 from uvcall.core.wire import wire
 from uvcall.errors import AuthError, FateUnknown, Temporary, UsageError, UvcallError
-from uvcall.imports import undisturbed
+from uvcall.imports import quiet, undisturbed
 
 TITLE: Final = "Twilio"
 OWN_HOST: Final = "api.twilio.com"
@@ -126,8 +125,7 @@ def load() -> None:
     """Import the SDK with the part that makes calls, and keep its loggers quiet."""
     with undisturbed():
         import uvcall.carriers._requests  # noqa: F401 - imports requests, which the SDK brings anyway
-    for name in ("twilio", "urllib3", "requests"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    quiet("twilio", "urllib3", "requests")
 
 
 def connect(account: Account) -> Client:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from uvcall.core.secret import JoinUrl
@@ -123,6 +122,8 @@ def retry_after(response: HttpResponse, *, now: datetime) -> float | None:
     text = (header(response.headers, "retry-after") or "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
         return float(text)
+    from email.utils import parsedate_to_datetime  # slow to import, and seldom needed
+
     try:
         until = parsedate_to_datetime(text)
     except ValueError:
