@@ -109,17 +109,14 @@ class Conversation:
     # -- from its beginning to its end --------------------------------------------------------------------------------
 
     async def reach(self) -> bool:
-        """Open the devices and connect; False when somebody hung up before that was done.
+        """Connect; False when somebody hung up before that was done.
 
         Raises:
-            UvcallError: A device cannot be used, or the agent's side cannot be reached.
+            UvcallError: The agent's side cannot be reached.
         """
         if self.left.is_set():
             return False
         self.session.dial()
-        # Devices first: who has none need not have joined.
-        self.source.open()
-        self.sink.open(self.pull)
         doing = asyncio.ensure_future(self.transport.connect())
         leaving = asyncio.ensure_future(self.left.wait())
         await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)

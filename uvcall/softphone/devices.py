@@ -21,8 +21,8 @@ from uvcall.softphone.playback import piece_bytes
 #: Returns so many bytes of what is to be played now.
 Pull = Callable[[int], bytes]
 
-#: Seconds of a pipe that are read ahead.
-_AHEAD_S: Final = 1.0
+#: Seconds of a pipe that are read ahead; of a live one, it hears so much later.
+_AHEAD_S: Final = 0.2
 
 
 class Source(Protocol):

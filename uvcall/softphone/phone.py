@@ -23,7 +23,7 @@ _CLOSE_S: Final = 2.0
 
 
 class Softphone:
-    """One conversation. `run` it in one thread; the other methods may be called from any.
+    """One conversation: `open` it, `run` it in one thread, `close` it; the other methods may be called from any.
 
     Args:
         reach: Returns the transport for a join URL.
@@ -57,6 +57,27 @@ class Softphone:
         self._talk: Conversation | None = None
         self._waiting: list[Callable[[Conversation], None]] = []
         self._lock = threading.Lock()
+        self._opened = False
+
+    def open(self) -> None:
+        """Open the devices: who has none need not have created a call.
+
+        Raises:
+            LocalError: There is no such device, or it cannot be used.
+        """
+        source, sink = self._devices
+        self._opened = True
+        source.open()
+        sink.open(lambda size: self._talk.pull(size) if self._talk is not None else bytes(size))
+
+    def close(self) -> None:
+        """Close the devices. Safe to repeat.
+
+        Raises:
+            LocalError: A file cannot be completed.
+        """
+        for device in self._devices:
+            device.close()
 
     def run(self, url: JoinUrl) -> Talked:
         """Hold the conversation to its end. What goes wrong is in what is returned, never raised."""
@@ -107,6 +128,8 @@ class Softphone:
         for work in waiting:
             work(talk)
         try:
+            if not self._opened:
+                self.open()
             if await talk.reach():
                 joined_at = self._wall()
                 await talk.hold()
@@ -131,8 +154,7 @@ class Softphone:
             async with asyncio.timeout(_CLOSE_S):
                 await talk.transport.close()
         talk.session.closed()
-        for device in self._devices:
-            try:
-                device.close()
-            except LocalError as error:
-                talk.error = talk.error or error
+        try:
+            self.close()
+        except LocalError as error:
+            talk.error = talk.error or error

@@ -36,6 +36,7 @@ TRANSITIONS: Final[Mapping[tuple[Phase, Happening], Phase]] = MappingProxyType(
     {
         (_P.IDLE, _H.DIAL): _P.CONNECTING,
         (_P.IDLE, _H.HANG_UP): _P.OVER,
+        (_P.IDLE, _H.CLOSED): _P.OVER,
         (_P.CONNECTING, _H.OPENED): _P.OPEN,
         (_P.CONNECTING, _H.HANG_UP): _P.OVER,
         (_P.CONNECTING, _H.CLOSED): _P.OVER,
