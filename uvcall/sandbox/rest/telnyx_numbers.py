@@ -231,7 +231,9 @@ class Numbers:
 
     def _as_connection(self, one: Mapping[str, Any]) -> dict[str, Any]:
         kind = _KINDS[one["record_type"]]
+        profile = one["outbound"].get("outbound_voice_profile_id")
         return {
+            **({"outbound_voice_profile_id": profile} if profile else {}),
             "id": one["id"],
             "record_type": one["record_type"],
             "active": one["active"],
@@ -239,7 +241,6 @@ class Numbers:
             "connection_name": one[kind.name],
             "created_at": one["created_at"],
             "updated_at": one["updated_at"],
-            "outbound_voice_profile_id": one["outbound"].get("outbound_voice_profile_id"),
             "tags": one["tags"],
             "webhook_api_version": one.get("webhook_api_version", "1"),
             "webhook_event_url": one[kind.url],
