@@ -125,6 +125,7 @@ def load() -> None:
     """Import the SDK with the part that makes calls, and keep its loggers quiet."""
     with undisturbed():
         import uvcall.carriers._requests  # noqa: F401 - imports requests, which the SDK brings anyway
+        wire(Provider.TWILIO)  # what writes the TwiML: not only once the join URL is there
     quiet("twilio", "urllib3", "requests")
 
 

@@ -53,6 +53,7 @@ class AnswerOnce:
     def open(self) -> None:
         """Begin to answer."""
         if self._server is None:
+            import uvcall.core.wire.plivo  # noqa: F401 - writes the XML: not only once the join URL is there
             from uvcall.server.one_port import serve
 
             self._server = serve(self._held, self.respond)
