@@ -243,6 +243,60 @@ def test_ultravox_dialed(run_uvcall, killed, unhurried, carrier):
     assert (seen.count("call.placed"), seen.count("call.ended")) == (1, 1)
 
 
+# ---- the next dial looks by itself
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_the_next_dial_settles_what_is_over_and_goes_on(run_uvcall, killed, unhurried, carrier):
+    env = unhurried.ready["env"]
+    number = "+12025550130"  # answers too, and no call of another test is in the carrier's list
+    before = len(unhurried.history())
+
+    def events(kind):
+        return [e for e in unhurried.history()[before:] if (e["peer"], e["type"]) == (carrier, kind)]
+
+    killed("talking", number, "--provider", carrier, "--idempotency-key", "k", env=env)
+    until(lambda: events("call.ended"))
+    same = run_uvcall("dial", number, "--provider", carrier, "--idempotency-key", "k", "--json", env=env)
+    assert (same.code, same.json["outcome"], len(events("call.placed"))) == (0, "completed", 1)
+    assert events("call.placed")[0]["carrier_call_id"] in {
+        same.json["carrier_call_id"],
+        *same.json["carrier_ids"].values(),
+    }
+    assert "was left open" in same.stderr
+    other = run_uvcall("dial", number, "--provider", carrier, "--detach", env=env)
+    assert (other.code, len(events("call.placed"))) == (0, 2)
+    assert "was left open" not in other.stderr
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_the_next_dial_is_refused_while_the_phone_rings(run_uvcall, killed, env, events, carrier):
+    killed("ringing", RINGS, "--provider", carrier, "--ring-timeout", "600s", "--idempotency-key", "k")
+    for more in ([], ["--idempotency-key", "k"]):
+        again = run_uvcall("dial", RINGS, "--provider", carrier, "--ring-timeout", "600s", *more, "--json", env=env)
+        assert (again.code, again.json["placed"], again.json["outcome"]) == (3, "no", "policy_refused")
+        assert "uvcall reconcile" in again.json["error"]["hint"]
+        assert "left alone" in again.stderr
+    assert (len(events("call.placed")), events("call.ended")) == (1, [])
+    [attempt] = run_uvcall("calls", "list", "--json").json
+    assert (attempt["state"], attempt["placed"]) == ("placed", "yes")
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_the_next_dial_is_refused_while_nobody_knows(run_uvcall, killed, env, events, faults, carrier):
+    faults(f"{carrier}.server-error=1")
+    killed("no answer from the carrier", ANSWERS, "--provider", carrier)
+    asked = len(events("request", carrier))
+    again = run_uvcall("dial", ANSWERS, "--provider", carrier, "--json", env=env)
+    assert (again.code, again.json["placed"]) == (3, "no")
+    assert "not settled" in again.stderr
+    assert len(events("request", carrier)) > asked
+    faults("off")
+    again = run_uvcall("dial", ANSWERS, "--provider", carrier, "--json", env=env)
+    assert (again.code, "uvcall reconcile" in again.json["error"]["hint"]) == (3, True)
+    assert events("call.placed") == []
+
+
 def test_a_detached_call_is_settled_when_it_is_over(run_uvcall, env, events):
     dialed = run_uvcall("dial", BUSY, "--provider", "twilio", "--detach", "--json", "-q", env=env)
     assert dialed.json["outcome"] == "accepted"

@@ -1,7 +1,7 @@
 """One run: a `dial` is killed at a step, and whatever comes after is judged by what the sandbox's peers saw.
 
     dial --idempotency-key K      killed at step n (or not, where n is past its end)
-    reconcile
+    reconcile                     in every other run; else the next dial must look by itself what the killed one left
     dial --idempotency-key K      the same order again: must not ring where the first one has, or may have
     dial                          another order to the same number: refused for as long as the first is open
     …                             every leg ends, at its time limit if not before
@@ -78,6 +78,7 @@ class Verdict:
     fates: list[str] = field(default_factory=list)  #: of each attempt, in the end
     legs: int = 0
     faults: int = 0
+    looks: int = 0  #: how often a `dial` settled first what was left open
     seconds: float = 0.0
     said: list[Any] = field(default_factory=list)
 
@@ -159,7 +160,9 @@ class _Run:
     def note(self, argv: list[str], told: dict[str, Any]) -> dict[str, Any]:
         """Keep what a command told."""
         self.verdict.said.append({"argv": argv[0], **told, "placed": self.placed()})
-        self.blame(told.get("code") == 1 or "Traceback" in told.get("err", ""), f"{argv[0]} had a bug")
+        bug = told.get("code") == 1 or "Traceback" in told.get("err", "")
+        self.blame(bug, f"{argv[0]} had a bug: {' | '.join(told.get('err', '').splitlines()[-3:])[:300]}")
+        self.verdict.looks += "was left open" in told.get("err", "")
         return told
 
     def record(self, told: dict[str, Any]) -> dict[str, Any]:
@@ -171,25 +174,36 @@ class _Run:
     def the_same_order_again(self, argv: list[str]) -> None:
         """Dial again with the key: the order must not ring twice, and its second run must know of the first."""
         known, before = self.attempts(), self.placed()
-        spent = bool(known) and (known[0]["open"] or known[0]["placed"] != "no")
         second = self.record(self.run(argv))
         self.blame(self.placed() > 1, "the order rang twice")
-        if spent:
-            first_id = known[0]["attempt_id"]
-            named = second.get("attempt_id") == first_id or first_id in json.dumps(second.get("error"))
+        first = next((each for each in self.attempts() if known and each["attempt_id"] == known[0]["attempt_id"]), None)
+        if first is not None and (first["open"] or first["placed"] != "no"):
+            named = second.get("attempt_id") == first["attempt_id"] or first["attempt_id"] in json.dumps(
+                second["error"]
+            )
             self.blame(not named, "the second run of the order does not say which attempt had its key")
             self.blame(self.placed() > before, "the order was dialed again although its key was spent")
 
     def another_order(self, argv: list[str]) -> None:
         """Dial the number without a key: refused as long as an attempt at it is open, and only then."""
-        open_now, alive, before = self.any_open(), _alive(self.running), self.placed()
+        known, before = {each["attempt_id"] for each in self.attempts()}, self.placed()
         third = self.record(self.run(argv))
         new = self.placed() - before
         self.blame(new > 1, "another order rang twice")
-        self.blame(bool(new and alive and not open_now), "the number was rung while a leg of an ended attempt was up")
+        self.blame(new > 0 and self.two_at_once(), "the number was rung while a leg of another attempt was up")
         refused = third.get("exit_code") == 3
-        self.blame(open_now and (new > 0 or not refused), "the number was dialed while an attempt at it was open")
-        self.blame(not open_now and refused, "the number was refused though no attempt at it was open")
+        still_open = any(each["open"] and each["attempt_id"] in known for each in self.attempts())
+        self.blame(still_open and (new > 0 or not refused), "the number was dialed while an attempt at it was open")
+        self.blame(not still_open and refused, "the number was refused though no attempt at it was open")
+
+    def two_at_once(self) -> bool:
+        """Say whether ever two legs were up at the same time."""
+        up = 0
+        for event in self.running.history():
+            up += (event["type"] == "call.placed") - (event["type"] == "call.ended" and event["peer"] != "ultravox")
+            if up > 1:
+                return True
+        return False
 
     def settle(self) -> None:
         """Reconcile later: in the middle of the trouble at first, then when it is over."""
@@ -209,7 +223,8 @@ def _judge(one: _Run, nest: Nest) -> None:
     again = [*plain, "--idempotency-key", "order-1"]
     first = one.note(again, nest.run(argv=again, env=one.env, stop=case.stop, fresh=case.fresh))
     verdict.killed_at, verdict.steps = first.get("at"), first.get("steps", 0)
-    one.run(["reconcile", "--json"])
+    if (case.seed + case.stop) % 2:
+        one.run(["reconcile", "--json"])
     for attempt in one.attempts():
         wrong = {"no": one.placed() > 0, "yes": one.placed() == 0}.get(attempt["placed"], False)
         one.blame(wrong, f"the journal says placed={attempt['placed']}, and {one.placed()} phones were rung")
@@ -303,6 +318,7 @@ def figures(results: list[dict[str, Any]]) -> dict[str, Any]:
         "runs": len(results),
         "killed": sum(each.get("killed_at") is not None for each in results),
         "faults met": sum(each.get("faults", 0) for each in results),
+        "settled by the next dial": sum(each.get("looks", 0) for each in results),
         "legs": sum(each.get("legs", 0) for each in results),
         "numbers rung twice for one order": count("rang twice", "dialed again", "was rung while", "was dialed while"),
         "attempts without an end": count("has no end"),

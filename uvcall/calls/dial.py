@@ -19,7 +19,7 @@ from uvcall.calls.route import Route
 from uvcall.calls.scribe import Scribe
 from uvcall.core.model import CallRecord, CreatedCall, LegOrder, Outcome, PlacedCall
 from uvcall.errors import FateUnknown, Interrupted, Temporary, UvcallError
-from uvcall.journal import Journal, KeyTaken
+from uvcall.journal import Entry, Journal, KeyTaken
 
 T = TypeVar("T")
 
@@ -35,6 +35,7 @@ def dial(
     journal: Journal,
     watch: Observer = silent,
     timing: Timing | None = None,
+    recover: Callable[[Entry], None] | None = None,
 ) -> CallRecord:
     """Carry a call from nothing to its end.
 
@@ -46,6 +47,7 @@ def dial(
         journal: Where the attempt is kept.
         watch: Is told of everything that happens.
         timing: How patient to be.
+        recover: Settles an attempt that a process which is gone has left open, if one is in the way; never dials.
 
     Returns:
         The record, whatever happens: errors are in it, never raised.
@@ -54,7 +56,7 @@ def dial(
     attempt = Attempt(routes[0].order, clock.now())
     steps = _Steps(routes[0], agents, desk, clock, watch, timing or Timing(), scribe)
     try:
-        scribe.begin([route.order for route in routes])
+        scribe.begin([route.order for route in routes], recover)
         steps.reach(attempt, routes)
         record = steps.stay(attempt)
     except KeyTaken as taken:

@@ -6,8 +6,10 @@ The ports below have neither `place` nor `create_call`: whoever recovers from a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
+from typing import Final, Protocol, TypeVar
 
 from uvcall.calls.desk import Desk, Late
 from uvcall.calls.follow import Timing
@@ -17,6 +19,10 @@ from uvcall.errors import AuthError, ConfigError, Temporary, UsageError, UvcallE
 from uvcall.journal import Entry, Journal
 
 T = TypeVar("T")
+
+_TOO_MANY: Final = 429
+#: The shortest pause before a vendor is asked again, in seconds: `Retry-After: 0` is no leave to ask without end.
+_PAUSE_S: Final = 0.5
 
 
 class OpenLine(Protocol):
@@ -93,6 +99,40 @@ def ended(call: UltravoxCall | None) -> bool:
     return call is not None and (call.ended_at is not None or bool(call.end_reason))
 
 
+@dataclass(slots=True, eq=False)
+class Patience:
+    """How long a run still waits: for each vendor that asks for a pause, and in all.
+
+    Attributes:
+        deadline: On the monotonic clock; nobody is asked anything after it.
+    """
+
+    deadline: float = inf
+    _waited: dict[str, float] = field(default_factory=dict)
+
+    def left(self) -> float:
+        """Return the seconds until the deadline."""
+        return self.deadline - monotonic()
+
+    def pause(self, error: Temporary, peer: str, most: float) -> float | None:
+        """Return how long to wait before the vendor is asked again; None when it did not ask for that, or for too much.
+
+        Args:
+            error: What it answered.
+            peer: Who it is.
+            most: Seconds that are waited for it in all; beyond them the error stands.
+        """
+        if error.retry_after is None and error.status != _TOO_MANY:
+            return None
+        waited = self._waited.get(peer, 0.0)
+        # Without a word on how long: ever longer.
+        pause = max(_PAUSE_S, waited if error.retry_after is None else error.retry_after)
+        if waited + pause > most or pause >= self.left():
+            return None
+        self._waited[peer] = waited + pause
+        return pause
+
+
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """Asks the vendors; the journal tells which of the found legs are other attempts'."""
@@ -101,6 +141,7 @@ class Lookup:
     vendors: Vendors
     desk: Desk
     timing: Timing
+    patience: Patience = field(default_factory=Patience)
 
     def look(self, entry: Entry) -> Seen:
         """Ask the carrier, and Ultravox where the carrier's word is not enough.
@@ -143,18 +184,25 @@ class Lookup:
         return line
 
     def ask(self, work: Callable[[], T], peer: str, seconds: float | None = None) -> T:
-        """Have a vendor asked, with an end to the waiting.
+        """Have a vendor asked, with an end to the waiting; again after the pause that it asks for.
 
         Raises:
-            Temporary: It has not answered in time.
+            Temporary: It has not answered in time, or is asked too often still.
         """
-        limit = self.timing.request_s if seconds is None else seconds
-        try:
-            return self.desk.run(work, limit)
-        except Late:
-            raise Temporary(
-                f"{peer} has not answered within {limit:g} s", hint="nothing was changed; run it again", peer=peer
-            ) from None
+        again = "nothing was changed; run it again"
+        while True:
+            limit = min(self.timing.request_s if seconds is None else seconds, self.patience.left())
+            if limit <= 0:
+                raise Temporary(f"{peer} was not asked: no time was left", hint=again, peer=peer)
+            try:
+                return self.desk.run(work, limit)
+            except Late:
+                raise Temporary(f"{peer} has not answered within {limit:.3g} s", hint=again, peer=peer) from None
+            except Temporary as error:
+                pause = self.patience.pause(error, peer, self.timing.max_wait_s)
+                if pause is None:
+                    raise
+            self.desk.sleep(pause)
 
     def _leg(self, entry: Entry, line: OpenLine) -> Seen:
         if entry.carrier_call_id is not None:

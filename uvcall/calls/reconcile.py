@@ -13,7 +13,7 @@ from typing import Final
 
 from uvcall.calls.desk import Desk
 from uvcall.calls.follow import Timing
-from uvcall.calls.lookup import Lookup, Seen, Vendors, ended, joined
+from uvcall.calls.lookup import Lookup, Patience, Seen, Vendors, ended, joined
 from uvcall.calls.moves import LISTED_WITHIN, MOVES, Age, Move, Sight, age_of, ids_of, result_of, sight_of
 from uvcall.core.model import Outcome
 from uvcall.core.outcome import ENDINGS
@@ -63,6 +63,7 @@ class Reconciler:
         timing: How patient to be.
         hang_up: Hang up legs that are up, also before their death date.
         assumed_by: Who says that attempts which nobody lists were not placed; empty: nobody does.
+        patience: How long to wait for vendors that ask for a pause, over all attempts.
     """
 
     journal: Journal
@@ -73,6 +74,7 @@ class Reconciler:
     timing: Timing = field(default_factory=Timing)
     hang_up: bool = False
     assumed_by: str = ""
+    patience: Patience = field(default_factory=Patience)
 
     def settle_all(self, entries: Iterable[Entry], watch: Callable[[Settled], None] = lambda _: None) -> list[Settled]:
         """Settle every attempt and tell of each.
@@ -108,7 +110,7 @@ class Reconciler:
             return Settled(again, Move.SETTLED, "was settled by another process meanwhile")
 
     def _look(self, entry: Entry) -> Settled:
-        lookup = Lookup(self.journal, self.vendors, self.desk, self.timing)
+        lookup = self._lookup()
         age = age_of(entry, self.now())
         try:
             # Right after an end, the peers are still about to tell more; later they have told everything.
@@ -233,9 +235,10 @@ class Reconciler:
             return
         with suppress(UvcallError):
             agents = self.vendors.agents()
-            Lookup(self.journal, self.vendors, self.desk, self.timing).ask(
-                lambda: agents.hang_up(call_id), "ultravox", self.timing.hang_up_s
-            )
+            self._lookup().ask(lambda: agents.hang_up(call_id), "ultravox", self.timing.hang_up_s)
+
+    def _lookup(self) -> Lookup:
+        return Lookup(self.journal, self.vendors, self.desk, self.timing, self.patience)
 
     def _refused(self, settled: Settled, why: str) -> Settled:
         """Return what was done; to an operator who wanted to assume that nothing was placed, a refusal too."""

@@ -6,7 +6,7 @@ journal is not: what cannot be written is said, and the call is followed all the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Unpack
@@ -16,7 +16,18 @@ from uvcall.calls.ports import Clock, Moment, Observer, Progress
 from uvcall.core.model import CallRecord, Outcome, PlacedCall
 from uvcall.core.outcome import failure
 from uvcall.errors import LocalError, UsageError, UvcallError
-from uvcall.journal import Facts, Intent, Journal, Step, digest_of, this_process
+from uvcall.journal import (
+    Entry,
+    Facts,
+    Intent,
+    Journal,
+    KeyTaken,
+    NumberTaken,
+    Step,
+    digest_of,
+    process_alive,
+    this_process,
+)
 
 #: Seconds past every limit that the peers were given, until everything remote is surely over.
 _MARGIN_S = 120
@@ -34,8 +45,12 @@ class Scribe:
     watch: Observer
     begun: bool = False
 
-    def begin(self, orders: Sequence[DialOrder]) -> None:
+    def begin(self, orders: Sequence[DialOrder], recover: Callable[[Entry], None] | None = None) -> None:
         """Commit the intent, before anybody is contacted.
+
+        Args:
+            orders: One for each carrier that may be tried.
+            recover: Settles an attempt that its process has left open, once, where one stands in the way.
 
         Raises:
             KeyTaken: The idempotency key is spent by the same call.
@@ -43,6 +58,17 @@ class Scribe:
             UsageError: The key stands for another call.
             LocalError: The journal cannot be written.
         """
+        try:
+            self._begin(orders)
+        except (KeyTaken, NumberTaken) as taken:
+            entry = taken.entry
+            if recover is None or not entry.open or entry.owner_alive(process_alive):
+                raise
+            recover(entry)
+            self._begin(orders)
+        self.begun = True
+
+    def _begin(self, orders: Sequence[DialOrder]) -> None:
         now, first = self.clock.now(), orders[0]
         self.journal.begin(
             Intent(
@@ -59,7 +85,6 @@ class Scribe:
                 command="dial via " + ",".join(order.provider.value for order in orders),
             )
         )
-        self.begun = True
 
     def leg_intent(self, attempt: Attempt) -> None:
         """Commit that a phone may ring from now on.

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from uvcall.calls.attempt import DialOrder
+    from uvcall.calls.desk import Desk
     from uvcall.calls.follow import Timing
+    from uvcall.calls.ports import Observer
     from uvcall.cli.plan import Plan
+    from uvcall.journal import Entry, Journal
     from uvcall.server.answer_once import AnswerOnce
 
 
@@ -77,16 +80,10 @@ def dial(
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="K", help="One call for one key: a second run reports the first.")
     ] = None,
-    expect: Annotated[
-        str | None, typer.Option(metavar="OUTCOME[,…]", help="Exit 0 for these outcomes only: completed,busy.")
-    ] = None,
-    ok_codes: Annotated[
-        str | None, typer.Option(metavar="N[,…]", help="Exit 0 for these exit codes, too: 10,11.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent; contact nobody.")] = False,
-    save: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Keep transcript and recording in this directory.")
-    ] = None,
+    expect: opt.Expect = None,
+    ok_codes: opt.OkCodes = None,
+    dry_run: opt.DryRun = False,
+    save: opt.Save = None,
     sandbox: opt.Sandbox = False,
     scenario: opt.Scenario = None,
     speed: opt.Speed = 1.0,

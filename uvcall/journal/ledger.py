@@ -81,9 +81,10 @@ class KeyTaken(PolicyRefused):
     """The idempotency key belongs to an earlier attempt with the same arguments, which `entry` is."""
 
     def __init__(self, entry: Entry) -> None:
+        settles = "reconcile settles it, uvcall " if entry.open else ""
         super().__init__(
             f"{entry.to}: duplicate: attempt {entry.attempt_id} of {stamp(entry.created_at)} has this idempotency key",
-            hint=f"nobody was called again; uvcall calls show {entry.attempt_id} shows it",
+            hint=f"nobody was called again; uvcall {settles}calls show {entry.attempt_id} shows it",
         )
         self.entry = entry
 
