@@ -1,4 +1,4 @@
-"""What `dial` would send, for `--dry-run`."""
+"""What `dial` and `talk` would send, for `--dry-run`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from uvcall.calls.attempt import DialOrder
 from uvcall.calls.ports import CarrierLine
+from uvcall.core.payload import CreateCall
 from uvcall.core.secret import JoinUrl
 
 _STAND_IN: Final = "wss://voice.ultravox.ai/JOIN-URL"
@@ -18,11 +19,15 @@ def preview(order: DialOrder, line: CarrierLine | None) -> dict[str, Any]:
     Raises:
         UsageError: A carrier option that cannot be.
     """
-    body = {"path": order.create.path, "query": dict(order.create.query), "body": _plain(order.create.body)}
     carrier: dict[str, Any] | None = None
     if line is not None and order.via == "sdk":
         carrier = _plain(line.module.request(line.account, order.leg._replace(join_url=JoinUrl(_STAND_IN))))
-    return {"ultravox": body, "carrier": carrier}
+    return {"ultravox": preview_create(order.create), "carrier": carrier}
+
+
+def preview_create(create: CreateCall) -> dict[str, Any]:
+    """Return the Create Call."""
+    return {"path": create.path, "query": dict(create.query), "body": _plain(create.body)}
 
 
 def _plain(value: Any) -> Any:

@@ -85,6 +85,17 @@ AgentScript = Annotated[
     str | None, typer.Option("--agent-script", metavar="FILE", help="With --sandbox: the agent's lines, one a line.")
 ]
 
+Expect = Annotated[
+    str | None, typer.Option("--expect", metavar="OUTCOME[,…]", help="Exit 0 for these outcomes only: completed,busy.")
+]
+OkCodes = Annotated[
+    str | None, typer.Option("--ok-codes", metavar="N[,…]", help="Exit 0 for these exit codes, too: 10,11.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be sent; contact nobody.")]
+Save = Annotated[
+    str | None, typer.Option("--save", metavar="DIR", help="Keep transcript and recording in this directory.")
+]
+
 
 class CallFlags(Protocol):
     """The options of a call that have a setting, as given."""
@@ -165,3 +176,17 @@ def pairs(texts: Iterable[str] | None, option: str) -> Mapping[str, str]:
             raise UsageError(f"{option}: {name!r} is given twice", hint="give each name once")
         found[name] = value
     return found
+
+
+def duration(text: str, option: str) -> float:
+    """Read a duration; return seconds.
+
+    Raises:
+        UsageError: It is none.
+    """
+    from uvcall.core.duration import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}", hint=f"{option} 90s, {option} 10m") from error

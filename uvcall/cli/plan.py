@@ -12,7 +12,6 @@ from uvcall.cli import options as opt
 from uvcall.cli.context import Context, configured
 from uvcall.core import payload
 from uvcall.core.carrier import Provider, StreamOptions
-from uvcall.core.duration import parse_duration
 from uvcall.core.model import LegOrder
 from uvcall.core.phone import require_e164
 from uvcall.core.policy import check_number
@@ -97,7 +96,7 @@ def _spec(context: Context, flags: DialFlags, settings: Settings, attempt_id: st
         join_s=agent_side.join_s(settings, base),
         longest_s=longest,
         speaks_first="user",
-        greeting_delay_s=_duration(flags.greeting_delay, "--greeting-delay") if flags.greeting_delay else None,
+        greeting_delay_s=opt.duration(flags.greeting_delay, "--greeting-delay") if flags.greeting_delay else None,
         leave_voicemail=flags.voicemail.value == "leave",
         record=flags.save is not None,
     )
@@ -136,8 +135,8 @@ def _leg(
         voicemail=flags.voicemail.value,
         max_duration_s=longest,
         detach=flags.detach,
-        timeout_s=_duration(flags.timeout, "--timeout") if flags.timeout is not None else None,
-        settle_s=_duration(flags.settle, "--settle"),
+        timeout_s=opt.duration(flags.timeout, "--timeout") if flags.timeout is not None else None,
+        settle_s=opt.duration(flags.settle, "--settle"),
         key=flags.idempotency_key,
     )
     line = context.line(settings, provider) if with_line else None
@@ -162,13 +161,6 @@ def _stream(settings: Settings, provider: Provider) -> StreamOptions:
             target_legs=settings.get("telnyx.target_legs"),
         )
     return StreamOptions(codec=settings.get("plivo.codec")) if provider is Provider.PLIVO else StreamOptions()
-
-
-def _duration(text: str, option: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}", hint=f"{option} 90s, {option} 10m") from error
 
 
 def needs_listener(order: DialOrder) -> bool:

@@ -11,7 +11,7 @@ import typer
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
 from uvcall.core.carrier import Provider
-from uvcall.core.secret import JoinUrl, is_loopback, parse_join_url
+from uvcall.core.secret import JoinUrl
 from uvcall.core.settings import Settings
 from uvcall.errors import ContractBroken, UsageError
 
@@ -194,18 +194,10 @@ def _document(context: Context, flags: RenderFlags, settings: Settings, provider
 
 
 def _given_url(context: Context, given: str, settings: Settings) -> JoinUrl:
-    """Return the user's join URL, from argv or stdin.
+    """Return the user's join URL, from argv or stdin."""
+    from uvcall.cli import join_url
 
-    Raises:
-        UsageError: It is none; the message never holds it.
-    """
-    from uvcall.cli.files import read_text
-
-    text = read_text(given, "--join-url", stdin=context.stdin, limit=4096).strip() if given == "-" else given
-    try:
-        return parse_join_url(text, loopback=is_loopback(settings.text("ultravox.base_url")))
-    except ContractBroken as error:
-        raise UsageError(f"--join-url: {error.message}", hint="it begins with wss and leads to ultravox.ai") from error
+    return join_url.handed_over(context, given, settings) if given == "-" else join_url.checked(given, settings)
 
 
 def _created_url(context: Context, flags: RenderFlags, settings: Settings, provider: Provider) -> JoinUrl:

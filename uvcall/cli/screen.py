@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from uvcall.calls.ports import Moment, Progress
 from uvcall.cli.output import Output
 from uvcall.core.printable import clean
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _WORDS: Final = {
     Moment.CREATED: "agent ready",
@@ -42,6 +45,15 @@ def screen(out: Output, title: str) -> Screen:
     return LiveScreen(out, title) if out.live() else PlainScreen(out)
 
 
+def console(out: Output) -> Console:
+    """Return a console on stderr that takes nobody's words for its own markup."""
+    from rich.console import Console
+
+    # Rich keeps bold and dim under NO_COLOR unless the color system is off altogether.
+    plain = bool(out.env.get("NO_COLOR"))
+    return Console(file=out.stderr, color_system=None if plain else "auto", highlight=False, emoji=False, markup=False)
+
+
 def _plain(progress: Progress) -> str:
     if progress.line is not None:
         return f"{progress.line.role}: {progress.line.text}"
@@ -70,14 +82,9 @@ class LiveScreen:
     """One line of state that counts the seconds; the transcript scrolls above it."""
 
     def __init__(self, out: Output, title: str) -> None:
-        from rich.console import Console
         from rich.live import Live
 
-        # Rich keeps bold and dim under NO_COLOR unless the color system is off altogether.
-        plain = bool(out.env.get("NO_COLOR"))
-        self._console = Console(
-            file=out.stderr, color_system=None if plain else "auto", highlight=False, emoji=False, markup=False
-        )
+        self._console = console(out)
         self._out = out
         self._title = title
         self._words = "starting"

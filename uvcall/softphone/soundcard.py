@@ -8,8 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from uvcall.core.audio import Resampling, resample
 from uvcall.errors import LocalError
@@ -155,8 +154,7 @@ class Speaker(Device):
         out[:], self._kept = self._kept[:size], self._kept[size:]
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """A device as it is listed. `number` and `name` both name it."""
 
     number: int
