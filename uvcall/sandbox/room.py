@@ -141,10 +141,14 @@ class Room:
             self._note("room.invalid", reason=str(error)[:200])
             how = "failed"
         finally:
-            mine = self._socket is socket
-            if mine:
-                self._socket = None
+            self._ended(socket, how)
             await socket.close()
+
+    def _ended(self, socket: web.WebSocketResponse, how: str) -> None:
+        """Note how a signalling socket ended; wait for another one if it was just lost."""
+        mine = self._socket is socket
+        if mine:
+            self._socket = None
         if how != "lost":
             self._depart(how)
         elif mine and not self.closed:
