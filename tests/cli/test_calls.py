@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from uvcall.cli.calls import instant
+from uvcall.cli.calls_list import instant
 from uvcall.core.model import CallRecord, Outcome
 from uvcall.core.outcome import as_json
 from uvcall.errors import UsageError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,8 +15,11 @@ from uvcall.cli import errors
 from uvcall.cli.context import Context, from_process
 from uvcall.errors import UvcallError
 
+#: A module, what to register there, and what the help says of it.
+Command = tuple[str, str, str]
+
 #: Command → the module that holds it, what to register there, and what `uvcall --help` says of it.
-COMMANDS: Final = {
+COMMANDS: Final[Mapping[str, Command]] = {
     "dial": ("uvcall.cli.dial", "dial", "Place one phone call and follow it to its end."),
     "serve-inbound": ("uvcall.cli.serve_inbound", "serve_inbound", "Answer callers: verify, decide, connect."),
     "render-xml": (
@@ -24,17 +27,22 @@ COMMANDS: Final = {
         "render_xml",
         "Print the carrier's XML for a join URL.",
     ),
-    "calls": ("uvcall.cli.calls", "app", "Show attempts to call somebody, as the journal remembers them."),
+    "talk": ("uvcall.cli.talk", "talk", "Talk to an agent from here: microphone, WAV or keyboard."),
+    "calls": ("uvcall.cli.calls", "COMMANDS", "Calls that were attempted: list, watch, steer and keep them."),
     "reconcile": ("uvcall.cli.reconcile", "reconcile", "Settle attempts whose fate is unknown; never dials."),
-    "config": ("uvcall.cli.config", "app", "Keep settings: keys, numbers, habits; profiles."),
+    "config": ("uvcall.cli.config", "COMMANDS", "Keep settings: keys, numbers, habits; profiles."),
     "sandbox": ("uvcall.cli.sandbox", "app", "Simulate the vendors on this machine."),
 }
 
 
-def tree(*names: str) -> typer.Typer:
+def tree(*names: str, below: str | None = None) -> typer.Typer:
     """Return the command tree, with those commands only whose names are given; the others are there to be listed.
 
     Typer reads the parameters of every command that it holds, and a run uses one.
+
+    Args:
+        names: The commands.
+        below: The only command to hold of a group among them; None: all of them.
     """
     app = typer.Typer(
         name="uvcall",
@@ -48,31 +56,48 @@ def tree(*names: str) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(root)
-    for name, (module, attribute, words) in COMMANDS.items():
+    _register(app, COMMANDS, names, None if below is None else (below,))
+    return app
+
+
+def _register(
+    app: typer.Typer, commands: Mapping[str, Command], names: Collection[str], below: Collection[str] | None
+) -> None:
+    """Put commands into an app: whole where they are named, to be listed where they are not."""
+    for name, (module, attribute, words) in commands.items():
         if name not in names:
             app.command(name, help=words)(_listed)
             continue
         found = getattr(import_module(module), attribute)
-        if isinstance(found, typer.Typer):
+        if isinstance(found, Mapping):
+            group = typer.Typer(name=name, help=words, no_args_is_help=True, rich_markup_mode=None)
+            # A callback, or Typer takes a group of one command for that command.
+            group.callback()(_listed)
+            _register(group, found, found if below is None else below, None)
+            app.add_typer(group, name=name)
+        elif isinstance(found, typer.Typer):
             app.add_typer(found, name=name, help=words)
         else:
             app.command(name, help=words)(found)
-    return app
 
 
 def _listed() -> None:
     """Stand for a command that this run does not use."""
 
 
-def command_named(arguments: Sequence[str]) -> str:
-    """Return the first argument that is neither an option that stands before the command nor its value."""
+def command_named(arguments: Sequence[str]) -> tuple[str, str]:
+    """Return the first argument that is neither an option that stands before the command nor its value, and the next.
+
+    Each is empty where there is none.
+    """
+    found: list[str] = []
     rest = iter(arguments)
     for argument in rest:
-        if argument in {"--profile", "--config"}:
+        if argument in {"--profile", "--config"} and not found:
             next(rest, None)
         elif not argument.startswith("-"):
-            return argument
-    return ""
+            found.append(argument)
+    return (*found, "", "")[0], (*found, "", "")[1]
 
 
 def _version(wanted: bool) -> None:
@@ -106,7 +131,8 @@ def run(arguments: Sequence[str], context: Context | None = None) -> int:
     """Run one command and return its exit code; every error ends here, as words."""
     context = context or from_process()
     try:
-        app = tree(command_named(arguments))
+        command, below = command_named(arguments)
+        app = tree(command, below=below)
         code = app(args=list(arguments), prog_name="uvcall", standalone_mode=False, obj=context)
         return code if isinstance(code, int) else 0
     except NoArgsIsHelpError as error:

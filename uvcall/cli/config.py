@@ -14,12 +14,26 @@ from uvcall.core.secret import Secret
 from uvcall.core.settings import UNSET, Key, redacted, require_key
 from uvcall.errors import ConfigError, UsageError
 
-app = typer.Typer(
-    name="config",
-    help="Settings: flag → environment → profile → file → default.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+#: Command → the module that holds it, what to register there, and what the help says of it.
+COMMANDS: Final = {
+    "init": (
+        __name__,
+        "init",
+        (
+            "Ask for what a carrier needs, say where to find it, check it, and write it down."
+            "\n\nWithout a terminal, each line of stdin is one answer; an empty one keeps what is set."
+        ),
+    ),
+    "set": (__name__, "set_", "Set a setting in the file, or in the profile of --profile."),
+    "get": (__name__, "get", "Print a setting's value; a secret only as set (…last4)."),
+    "unset": (__name__, "unset", "Remove a setting from the file, or from the profile of --profile."),
+    "list": (__name__, "list_", "Show every setting with its value and where that came from."),
+    "path": (__name__, "path", "Print where the configuration file is."),
+    "check": (__name__, "check", "Try the credentials at Ultravox and the carriers; no call is placed."),
+    "agents": ("uvcall.cli.catalog", "agents", "List the account's agents, for --agent."),
+    "voices": ("uvcall.cli.catalog", "voices", "List the voices, for --voice."),
+    "models": ("uvcall.cli.catalog", "models", "List the models, for --model."),
+}
 
 KeyName = Annotated[str, typer.Argument(metavar="KEY", help="Setting, such as telnyx.api_key.", show_default=False)]
 NoKeyring = Annotated[
@@ -28,7 +42,6 @@ NoKeyring = Annotated[
 _PROFILE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-@app.command("init")
 def init(
     ctx: typer.Context,
     provider: opt.ProviderOption = None,
@@ -40,10 +53,7 @@ def init(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> int:
-    """Ask for what a carrier needs, say where to find it, check it, and write it down.
-
-    Without a terminal, each line of stdin is one answer; an empty one keeps what is set.
-    """
+    """Ask for what a carrier needs, check it, and write it down."""
     context: Context = ctx.obj
     context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
     from uvcall.cli.onboarding import run_init
@@ -51,7 +61,6 @@ def init(
     return run_init(context, _profile(context), provider, check=check, keyring=not no_keyring)
 
 
-@app.command("set")
 def set_(
     ctx: typer.Context,
     key: KeyName,
@@ -72,7 +81,6 @@ def set_(
     return run_set(context, key, value, keyring=not no_keyring)
 
 
-@app.command("get")
 def get(
     ctx: typer.Context,
     key: KeyName,
@@ -86,7 +94,6 @@ def get(
     return run_get(context, key)
 
 
-@app.command("unset")
 def unset(
     ctx: typer.Context,
     key: KeyName,
@@ -100,7 +107,6 @@ def unset(
     return run_unset(context, key)
 
 
-@app.command("list")
 def list_(
     ctx: typer.Context,
     as_json: opt.Json = False,
@@ -113,7 +119,6 @@ def list_(
     return run_list(context)
 
 
-@app.command("path")
 def path(
     ctx: typer.Context,
     as_json: opt.Json = False,
@@ -131,7 +136,6 @@ def path(
     return 0
 
 
-@app.command("check")
 def check(
     ctx: typer.Context,
     provider: opt.ProviderOption = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -95,6 +96,34 @@ class Output:
             # A closed pipe or a full disk takes the words, never the outcome. Point the stream nowhere, so that the
             # interpreter does not complain about it at its own end.
             _silence(stream)
+
+
+class Pipe:
+    """Standard output as a place for bytes, which cannot be taken back whatever it leads to."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._raw = getattr(stream, "buffer", None)
+
+    def seekable(self) -> bool:
+        """Return False: a part that is written is written."""
+        return False
+
+    def write(self, data: bytes) -> int:
+        """Write the bytes at once.
+
+        Raises:
+            OSError: They cannot be written.
+        """
+        if self._raw is None:
+            raise OSError(errno.EBADF, "it takes no bytes")
+        try:
+            written: int = self._raw.write(data)
+            self._raw.flush()
+        except OSError:
+            _silence(self._stream)
+            raise
+        return written
 
 
 def _silence(stream: TextIO) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from uvcall.cli.output import clean
 from uvcall.core.model import CallRecord
+from uvcall.core.transcripts import Format, message_of, render
 from uvcall.errors import LocalError, UvcallError
 
 
@@ -50,13 +49,11 @@ def save(
     """
     stem = record.attempt_id or "call"
     try:
-        lines = [{"role": line.role, "text": line.text, "at_s": line.at_s} for line in record.transcript]
-        jsonl = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        (directory / f"{stem}.jsonl").write_text(jsonl, encoding="utf-8")
-        text = "".join(f"{line.role}: {clean(line.text)}\n" for line in record.transcript)
-        (directory / f"{stem}.txt").write_text(text, encoding="utf-8")
-    except (OSError, UnicodeEncodeError) as error:
-        warn(f"the transcript could not be saved in {directory}: {getattr(error, 'strerror', None) or error}")
+        said = [message_of(line) for line in record.transcript]
+        for form, ending in ((Format.JSONL, "jsonl"), (Format.TEXT, "txt")):
+            (directory / f"{stem}.{ending}").write_text(render(said, form), encoding="utf-8")
+    except OSError as error:
+        warn(f"the transcript could not be saved in {directory}: {error.strerror or error}")
     if fetch is None:
         return record
     path = directory / f"{stem}.wav"

@@ -15,8 +15,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+from urllib.parse import quote
 
+from uvcall.core.carrier import Provider
 from uvcall.core.inbound_policy import ADMIT, RANK, Book, Rules, Step, Verdict
 from uvcall.errors import LocalError
 from uvcall.journal.file import told
@@ -47,6 +49,9 @@ CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) 
 _FIRST: Final = "INSERT OR IGNORE INTO steps (key, step, at, caller, ultravox_id, word) VALUES (?, ?, ?, ?, '', ?)"
 _ADD: Final = "INSERT INTO steps (key, step, at, caller, ultravox_id, word) VALUES (?, ?, ?, ?, ?, ?)"
 _OF: Final = "SELECT step, at, caller, ultravox_id, word FROM steps WHERE key = ? ORDER BY seq"
+_MEANT: Final = """SELECT key, caller FROM steps WHERE key =
+  (SELECT key FROM steps WHERE key IN (?, ?, ?, ?) OR (ultravox_id <> '' AND ultravox_id = ?) ORDER BY seq DESC LIMIT 1)
+ORDER BY seq LIMIT 1"""
 _SINCE: Final = "SELECT seq, key, step, at, caller FROM steps WHERE seq > ? ORDER BY seq"
 
 
@@ -80,6 +85,13 @@ class Known:
     at: float
     ultravox_id: str = ""
     word: str = ""
+
+
+class Seen(NamedTuple):
+    """A call as somebody sees it who only looks."""
+
+    known: Known
+    caller: str
 
 
 #: The answer to a claim: the caller may be connected or not, or the call is known already.
@@ -215,6 +227,22 @@ def checkpoint(path: Path) -> None:
     with told(path), closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def seen(directory: Path, text: str) -> Seen | None:
+    """Return the call that an id means, the carrier's or Ultravox's, writing nothing; None where there is none.
+
+    Raises:
+        LocalError: The ledger cannot be read.
+    """
+    path = directory / NAME
+    if not path.exists():
+        return None
+    with told(path), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=BUSY_S)) as db:
+        keys = [text, *(f"{provider}:{text}" for provider in Provider)]
+        row = db.execute(_MEANT, (*keys, text.lower())).fetchone()
+        known = None if row is None else _furthest(row[0], db.execute(_OF, (row[0],)).fetchall())
+        return None if known is None else Seen(known, row[1])
 
 
 def _furthest(key: str, rows: Sequence[tuple[str, float, str, str, str]]) -> Known | None:

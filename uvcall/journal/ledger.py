@@ -236,6 +236,7 @@ class Journal:
         provider: str | None = None,
         to: str | None = None,
         outcome: str | None = None,
+        state: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[Entry]:
@@ -246,6 +247,7 @@ class Journal:
             provider: Only this carrier's.
             to: Only to this number.
             outcome: Only those that ended so.
+            state: Only those that stand so now.
             since: Begun at this instant or later.
             until: Begun before this instant.
         """
@@ -254,6 +256,7 @@ class Journal:
             "provider": provider,
             "to": to,
             "outcome": outcome,
+            "state": state,
             "since": stamp(since and instant(since)),
             "until": stamp(until and instant(until)),
         }

@@ -34,7 +34,7 @@ UPDATE: Final = _SET + _THERE
 CLOSE: Final = _SET + ", blocks_number = :blocks_number, spends_key = :spends_key" + _THERE
 RECENT: Final = """SELECT * FROM attempts
 WHERE (:provider IS NULL OR provider = :provider) AND (:to IS NULL OR to_number = :to)
-  AND (:outcome IS NULL OR outcome = :outcome)
+  AND (:outcome IS NULL OR outcome = :outcome) AND (:state IS NULL OR state = :state)
   AND (:since IS NULL OR created_at >= :since) AND (:until IS NULL OR created_at < :until)
 ORDER BY seq DESC LIMIT :limit"""
 # By name: without it SQLite would read every attempt there ever was.
