@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from uvcall.errors import ContractBroken
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A credential. `str()` and `repr()` show its last four characters at most; `reveal()` gives it."""
+class _Hidden:
+    """Text that only `reveal()` gives. No dataclass, which every run would pay for, and no tuple, which JSON shows."""
 
-    value: str
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
 
     def reveal(self) -> str:
-        """Return the credential itself, for the one place that sends it."""
-        return self.value
+        """Return the text itself, for the one place that sends it."""
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, _Hidden) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class Secret(_Hidden):
+    """A credential. `str()` and `repr()` show its last four characters at most; `reveal()` gives it."""
+
+    __slots__ = ()
 
     def __str__(self) -> str:
-        return f"set (…{self.value[-4:]})" if len(self.value) >= 12 else "set"
+        return f"set (…{self._text[-4:]})" if len(self._text) >= 12 else "set"
 
     def __repr__(self) -> str:
         return f"Secret({self})"
@@ -38,15 +51,10 @@ def is_loopback(url: str) -> bool:
     return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS
 
 
-@dataclass(frozen=True, slots=True)
-class JoinUrl:
+class JoinUrl(_Hidden):
     """The bearer URL under which the carrier's media stream meets the agent. Never printed, never logged."""
 
-    value: str
-
-    def reveal(self) -> str:
-        """Return the URL itself, for the one place that sends it."""
-        return self.value
+    __slots__ = ()
 
     def __str__(self) -> str:
         return "[join URL]"

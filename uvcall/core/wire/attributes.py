@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from uvcall.errors import UsageError
@@ -23,8 +22,7 @@ TRUTH: Final = Values(re.compile(r"true|false"), "it takes true or false")
 LABEL: Final = Values(re.compile(r"[^\x00-\x1f\x7f]{1,255}"), "it takes up to 255 printable characters")
 
 
-@dataclass(frozen=True, slots=True)
-class StreamAttributes:
+class StreamAttributes(NamedTuple):
     """A carrier's table of `<Stream>` attributes.
 
     Attributes:
