@@ -63,8 +63,7 @@ def ended(process, number=signal.SIGTERM):
     return process.returncode, err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_numbers_of_all_carriers_lead_here_while_it_serves(serve, carriers, number):
+def test_numbers_of_all_carriers_lead_here_while_it_serves(serve, carriers):
     before = carriers.held()
     process, ready = serve(*NUMBERS.values())
     assert ready["numbers"] == {number: carrier for carrier, number in NUMBERS.items()}
@@ -72,7 +71,7 @@ def test_numbers_of_all_carriers_lead_here_while_it_serves(serve, carriers, numb
         carrier: ready["routes"][carrier] for carrier in NUMBERS
     }
     assert carriers.path.stat().st_mode & 0o777 == 0o600
-    code, err = ended(process, number)
+    code, err = ended(process)
     assert code == 0
     results = [json.loads(line) for line in err.splitlines() if '"number"' in line]
     assert [one["result"] for one in results] == ["leads here"] * 3 + ["put back"] * 3
@@ -87,7 +86,7 @@ def test_workers_put_back_before_they_leave(serve, carriers):
     before = carriers.held()
     process, ready = serve(c.TWILIO_FROM, more=("--workers", "2"))
     assert (ready["workers"], carriers.leads_to("twilio")) == (2, ready["routes"]["twilio"])
-    code, err = ended(process)
+    code, err = ended(process, signal.SIGINT)
     assert (code, carriers.held()) == (0, before)
     assert err.index("put back") < err.index("draining")
 
