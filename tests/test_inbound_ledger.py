@@ -3,15 +3,18 @@
 import asyncio
 import sqlite3
 import stat
+import time
 
 import pytest
 
 from uvcall.core.inbound_policy import ADMIT, Rules, Step
 from uvcall.errors import LocalError
 from uvcall.journal.inbound import NAME, Claim, InboundLedger, Known, Note, checkpoint
+from uvcall.server import ledger as async_ledger
 from uvcall.server.ledger import AsyncLedger
 
 RULES = Rules(max_concurrent=2, per_caller=100)
+ANYBODY = Rules(max_concurrent=10**9, per_caller=None, per_hour=None)
 CALLER, OURS = "+12025550123", "+12025550199"
 NOW = 1_000_000.0
 
@@ -123,3 +126,25 @@ def test_a_checkpoint_folds_the_log_in(tmp_path):
     checkpoint(tmp_path / NAME)
     assert (tmp_path / NAME).stat().st_size > before
     ledger.close()
+
+
+def test_a_log_that_is_always_written_begins_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(async_ledger, "_CHECKPOINT_S", 0.01)
+    monkeypatch.setattr(async_ledger, "_LONG", 50)
+    log = tmp_path / f"{NAME}-wal"
+
+    async def main() -> None:
+        ledger = AsyncLedger(opened(tmp_path, ANYBODY), lambda error: pytest.fail(error.message))
+        sizes = [0]
+        deadline = time.monotonic() + 20
+        number = 0
+        while max(sizes) <= sizes[-1] and time.monotonic() < deadline:
+            assert await ledger.claim(claim(f"k{number}")) == ADMIT
+            sizes.append(log.stat().st_size)
+            number += 1
+        assert sizes[-1] < max(sizes)
+        for each in range(number):
+            assert (await ledger.known(f"k{each}")).step is Step.CLAIMED
+        await ledger.close()
+
+    asyncio.run(main())

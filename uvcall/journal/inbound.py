@@ -218,15 +218,25 @@ class InboundLedger:
             self._seen = seq
 
 
-def checkpoint(path: Path) -> None:
+def checkpoint(path: Path, *, restart: bool = False) -> int:
     """Fold the write-ahead log into the file, as far as nobody needs it. Waits for the disk.
+
+    Args:
+        path: The ledger's file.
+        restart: Hold off who writes, for as long as it takes to fold in the rest, so that the log begins anew. A log
+            to which somebody always adds never does so by itself, and grows without end.
+            https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files
+
+    Returns:
+        How many pages the log holds.
 
     Raises:
         LocalError: It cannot be done now.
     """
     with told(path), closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        _, pages, _ = db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if restart else 'PASSIVE'})").fetchone()
+        return int(pages)
 
 
 def seen(directory: Path, text: str) -> Seen | None:

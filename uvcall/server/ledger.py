@@ -20,6 +20,8 @@ T = TypeVar("T")
 #: Seconds between two checkpoints, and seconds that the disk is left alone after it failed.
 _CHECKPOINT_S: Final = 2.0
 _REST_S: Final = 1.0
+#: Pages of the log (of 4 KiB) past which it is made to begin anew.
+_LONG: Final = 4096
 
 
 class AsyncLedger:
@@ -37,6 +39,8 @@ class AsyncLedger:
         self._work: list[Claim | Note] = []
         self._answers: list[asyncio.Future[Claimed] | None] = []
         self._rest_until = 0.0
+        self._free = asyncio.Event()
+        self._free.set()
         self.healthy = True
         self._checkpoints = asyncio.ensure_future(self._fold())
 
@@ -57,17 +61,18 @@ class AsyncLedger:
 
     async def known(self, key: str) -> Known | None:
         """Return what any worker knows of the call."""
-        return self._ask(lambda: self._ledger.known(key))
+        return await self._ask(lambda: self._ledger.known(key))
 
     async def key_of(self, ultravox_id: str) -> str | None:
         """Return the call that an Ultravox call belongs to."""
-        return self._ask(lambda: self._ledger.key_of(ultravox_id))
+        return await self._ask(lambda: self._ledger.key_of(ultravox_id))
 
     async def close(self) -> None:
         """Write what is left and close the file."""
         self._checkpoints.cancel()
         with suppress(asyncio.CancelledError):
             await self._checkpoints
+        self._free.set()
         self._flush()
         self._ledger.close()
 
@@ -79,7 +84,7 @@ class AsyncLedger:
 
     def _flush(self) -> None:
         work, answers = self._work, self._answers
-        if not work:
+        if not work or not self._free.is_set():
             return
         self._work, self._answers = [], []
         for answer, found in zip(answers, self._done(work), strict=True):
@@ -99,7 +104,8 @@ class AsyncLedger:
                 return list(found)
         return [self._ledger.from_memory(one) if isinstance(one, Claim) else None for one in work]
 
-    def _ask(self, question: Callable[[], T]) -> T | None:
+    async def _ask(self, question: Callable[[], T]) -> T | None:
+        await self._free.wait()
         self._flush()
         try:
             return question()
@@ -116,6 +122,16 @@ class AsyncLedger:
         while True:
             await asyncio.sleep(_CHECKPOINT_S)
             try:
-                await asyncio.to_thread(checkpoint, self._ledger.path)
+                if await asyncio.to_thread(checkpoint, self._ledger.path) > _LONG:
+                    await self._begin_anew()
             except LocalError as error:
                 self._trouble(error)
+
+    async def _begin_anew(self) -> None:
+        """Write nothing for the moment in which the log begins anew: who writes would make the whole loop wait."""
+        self._free.clear()
+        try:
+            await asyncio.to_thread(checkpoint, self._ledger.path, restart=True)
+        finally:
+            self._free.set()
+            self._flush()
