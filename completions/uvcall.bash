@@ -5,10 +5,13 @@
 _uvcall_slot() {
   how=free words=
   case "$1 $2" in
-    ' --profile' | 'dial --from' | 'dial --agent' | 'dial --var' | 'dial --voice' | 'dial --model' | 'dial --language' | 'dial --temperature' | 'dial --tool' | 'dial --metadata' | 'dial --throttle' | 'dial --prior-call' | 'dial --greeting' | 'dial --greeting-delay' | 'dial --ring-timeout' | 'dial --max-duration' | 'dial --carrier-option' | 'dial --answer-url' | 'dial --answer-port' | 'dial --answer-host' | 'dial --timeout' | 'dial --settle' | 'dial --idempotency-key' | 'dial --ok-codes' | 'dial --speed' | 'dial --seed' | 'dial 0' | 'serve-inbound --host' | 'serve-inbound --port' | 'serve-inbound --public-url' | 'serve-inbound --metrics-port' | 'serve-inbound --workers' | 'serve-inbound --number' | 'serve-inbound --allow-from' | 'serve-inbound --deny-from' | 'serve-inbound --max-concurrent' | 'serve-inbound --calls-per-caller' | 'serve-inbound --calls-per-hour' | 'serve-inbound --daily-minutes' | 'serve-inbound --forward-to' | 'serve-inbound --fallback-say' | 'serve-inbound --configure-number' | 'serve-inbound --agent' | 'serve-inbound --var' | 'serve-inbound --voice' | 'serve-inbound --model' | 'serve-inbound --language' | 'serve-inbound --temperature' | 'serve-inbound --tool' | 'serve-inbound --metadata' | 'serve-inbound --throttle' | 'serve-inbound --prior-call' | 'serve-inbound --greeting' | 'serve-inbound --max-duration' | 'serve-inbound --speed' | 'serve-inbound --seed' | 'render-xml --join-url' | 'render-xml --option' | 'render-xml --forward-to' | 'render-xml --say' | 'render-xml --agent' | 'render-xml --var' | 'render-xml --voice' | 'render-xml --model' | 'render-xml --language' | 'render-xml --temperature' | 'render-xml --tool' | 'render-xml --metadata' | 'render-xml --throttle' | 'render-xml --prior-call' | 'render-xml --greeting' | 'render-xml --max-duration' | 'talk --linger' | 'talk --client-tool' | 'talk --tool-timeout' | 'talk --input-rate' | 'talk --output-rate' | 'talk --client-buffer' | 'talk --media-idle-timeout' | 'talk --data-message' | 'talk --agent' | 'talk --var' | 'talk --voice' | 'talk --model' | 'talk --language' | 'talk --temperature' | 'talk --tool' | 'talk --metadata' | 'talk --throttle' | 'talk --prior-call' | 'talk --greeting' | 'talk --max-duration' | 'talk --ok-codes' | 'talk --seed' | 'reconcile --assume-not-placed' | 'reconcile 0' | 'calls list --to' | 'calls list --since' | 'calls list --until' | 'calls list --limit' | 'calls show 0' | 'calls watch --timeout' | 'calls watch --ok-codes' | 'calls watch 0' | 'calls say 0' | 'calls hangup 0' | 'calls transcript 0' | 'calls recording 0' | 'calls events --type' | 'calls events 0' | 'config set 1' | 'config agents --search' | 'config voices --search' | 'config voices --language' | 'config models --search' | 'sandbox serve --port' | 'sandbox serve --speed' | 'sandbox serve --seed' | 'sandbox ring --to' | 'sandbox ring --from' | 'sandbox ring --called' | 'sandbox ring --duplicate' | 'sandbox ring --fallback-url' | 'sandbox ring --status-url' | 'sandbox ring --public-url' | 'sandbox ring --key-env' | 'sandbox ring --port' | 'sandbox ring --at' | 'sandbox ring --hang-up-after' | 'sandbox ring --speed' | 'sandbox env --port') : ;;
+    ' --profile' | 'dial --from' | 'dial --var' | 'dial --language' | 'dial --temperature' | 'dial --tool' | 'dial --metadata' | 'dial --throttle' | 'dial --prior-call' | 'dial --greeting' | 'dial --greeting-delay' | 'dial --ring-timeout' | 'dial --max-duration' | 'dial --carrier-option' | 'dial --answer-url' | 'dial --answer-port' | 'dial --answer-host' | 'dial --timeout' | 'dial --settle' | 'dial --idempotency-key' | 'dial --ok-codes' | 'dial --speed' | 'dial --seed' | 'dial 0' | 'serve-inbound --host' | 'serve-inbound --port' | 'serve-inbound --public-url' | 'serve-inbound --metrics-port' | 'serve-inbound --workers' | 'serve-inbound --number' | 'serve-inbound --allow-from' | 'serve-inbound --deny-from' | 'serve-inbound --max-concurrent' | 'serve-inbound --calls-per-caller' | 'serve-inbound --calls-per-hour' | 'serve-inbound --daily-minutes' | 'serve-inbound --forward-to' | 'serve-inbound --fallback-say' | 'serve-inbound --configure-number' | 'serve-inbound --var' | 'serve-inbound --language' | 'serve-inbound --temperature' | 'serve-inbound --tool' | 'serve-inbound --metadata' | 'serve-inbound --throttle' | 'serve-inbound --prior-call' | 'serve-inbound --greeting' | 'serve-inbound --max-duration' | 'serve-inbound --speed' | 'serve-inbound --seed' | 'render-xml --join-url' | 'render-xml --option' | 'render-xml --forward-to' | 'render-xml --say' | 'render-xml --var' | 'render-xml --language' | 'render-xml --temperature' | 'render-xml --tool' | 'render-xml --metadata' | 'render-xml --throttle' | 'render-xml --prior-call' | 'render-xml --greeting' | 'render-xml --max-duration' | 'talk --linger' | 'talk --client-tool' | 'talk --tool-timeout' | 'talk --input-rate' | 'talk --output-rate' | 'talk --client-buffer' | 'talk --media-idle-timeout' | 'talk --data-message' | 'talk --var' | 'talk --language' | 'talk --temperature' | 'talk --tool' | 'talk --metadata' | 'talk --throttle' | 'talk --prior-call' | 'talk --greeting' | 'talk --max-duration' | 'talk --ok-codes' | 'talk --seed' | 'reconcile --assume-not-placed' | 'reconcile 0' | 'calls list --to' | 'calls list --since' | 'calls list --until' | 'calls list --limit' | 'calls show 0' | 'calls watch --timeout' | 'calls watch --ok-codes' | 'calls watch 0' | 'calls say 0' | 'calls hangup 0' | 'calls transcript 0' | 'calls recording 0' | 'calls events --type' | 'calls events 0' | 'config set 1' | 'config agents --search' | 'config voices --search' | 'config voices --language' | 'config models --search' | 'sandbox serve --port' | 'sandbox serve --speed' | 'sandbox serve --seed' | 'sandbox ring --to' | 'sandbox ring --from' | 'sandbox ring --called' | 'sandbox ring --duplicate' | 'sandbox ring --fallback-url' | 'sandbox ring --status-url' | 'sandbox ring --public-url' | 'sandbox ring --key-env' | 'sandbox ring --port' | 'sandbox ring --at' | 'sandbox ring --hang-up-after' | 'sandbox ring --speed' | 'sandbox env --port') : ;;
     ' --config' | 'dial --callee-audio' | 'dial --agent-script' | 'render-xml --output' | 'render-xml -o' | 'talk --input' | 'talk --output' | 'talk --agent-script' | 'calls transcript --output' | 'calls transcript -o' | 'calls recording --output' | 'calls recording -o' | 'sandbox serve --callee-audio' | 'sandbox serve --agent-script' | 'sandbox ring --callee-audio') how=file ;;
     'dial --provider') how=list words='telnyx twilio plivo' ;;
+    'dial --agent' | 'serve-inbound --agent' | 'render-xml --agent' | 'talk --agent') how=known words=agents ;;
     'dial --prompt' | 'dial --tools' | 'dial --call' | 'serve-inbound --prompt' | 'serve-inbound --tools' | 'serve-inbound --call' | 'render-xml --prompt' | 'render-xml --tools' | 'render-xml --call' | 'talk --join-url' | 'talk --prompt' | 'talk --tools' | 'talk --call' | 'calls say 1') how=at-file ;;
+    'dial --voice' | 'serve-inbound --voice' | 'render-xml --voice' | 'talk --voice') how=known words=voices ;;
+    'dial --model' | 'serve-inbound --model' | 'render-xml --model' | 'talk --model') how=known words=models ;;
     'dial --first-speaker' | 'serve-inbound --first-speaker' | 'render-xml --first-speaker' | 'talk --first-speaker') how=words words='user agent' ;;
     'dial --voicemail') how=words words='hangup leave ignore' ;;
     'dial --via') how=words words='sdk ultravox' ;;
@@ -75,6 +78,27 @@ _uvcall_offer() {
   while IFS= read -r found; do
     COMPREPLY[${#COMPREPLY[@]}]=$before$found
   done < <(compgen "$@" -- "$cur")
+}
+
+# Offer the names of agents, voices or models that `uvcall config $1` has listed in the last 7 days. What stands in
+# that file are a vendor's words: they are compared and quoted here, and nothing ever expands them.
+_uvcall_known() {
+  local dir=${UVCALL_STATE_DIR:-} file name about
+  if [[ -z $dir ]]; then
+    case $OSTYPE in
+      darwin*) dir="$HOME/Library/Application Support/uvcall" ;;
+      *) dir=${XDG_STATE_HOME:-$HOME/.local/state}/uvcall ;;
+    esac
+  fi
+  file=$dir/names/$1
+  [[ -r $file && -n $(find "$file" -mtime -7 2>/dev/null) ]] || return 0
+  while IFS=$'\t' read -r name about; do
+    # An agent is named by its id, and found by its name as well.
+    if [[ $name == "${cur//\\/}"* || ($1 == agents && $about == "${cur//\\/}"*) ]]; then
+      printf -v name %q "$name"
+      COMPREPLY[${#COMPREPLY[@]}]=$before$name
+    fi
+  done <"$file"
 }
 
 _uvcall() {
@@ -151,6 +175,7 @@ _uvcall() {
 
   case $how in
     words) _uvcall_offer -W "$words" ;;
+    known) _uvcall_known "$words" ;;
     list)
       if [[ $cur == *,* ]]; then
         before=$before${cur%,*},

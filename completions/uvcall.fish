@@ -53,6 +53,26 @@ function __uvcall_at_file
     end
 end
 
+# The names of agents, voices or models that `uvcall config $argv[1]` has listed in the last 7 days.
+function __uvcall_known
+    set -l dir $UVCALL_STATE_DIR
+    if test -z "$dir"
+        if test (uname) = Darwin
+            set dir "$HOME/Library/Application Support/uvcall"
+        else if test -n "$XDG_STATE_HOME"
+            set dir $XDG_STATE_HOME/uvcall
+        else
+            set dir $HOME/.local/state/uvcall
+        end
+    end
+    set -l file $dir/names/$argv[1]
+    if test -r "$file"
+        set -l fresh (find $file -mtime -7 2>/dev/null)
+        test -n "$fresh"
+        and cat $file
+    end
+end
+
 complete -c uvcall -f
 
 complete -c uvcall -n '__uvcall_at \'\' 0' -a dial -d 'Place one phone call and follow it to its end'
@@ -70,11 +90,11 @@ complete -c uvcall -n '__uvcall_at \'\'' -l help -s h -d 'Show this message and 
 
 complete -c uvcall -n '__uvcall_at \'dial\'' -l provider -r -f -a '(__uvcall_list telnyx twilio plivo)' -d 'Carrier (default: the only one configured); the next of several only if nothing was placed'
 complete -c uvcall -n '__uvcall_at \'dial\'' -l from -r -f -d 'Number that the callee sees, E.164'
-complete -c uvcall -n '__uvcall_at \'dial\'' -l agent -r -f -d 'Ultravox agent that speaks'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l agent -r -f -a '(__uvcall_known agents)' -d 'Ultravox agent that speaks'
 complete -c uvcall -n '__uvcall_at \'dial\'' -l prompt -r -f -a '(__uvcall_at_file)' -d 'System prompt, when no agent is named'
 complete -c uvcall -n '__uvcall_at \'dial\'' -l var -r -f -d 'Fill {{K}} in the prompt, or an agent\'s template'
-complete -c uvcall -n '__uvcall_at \'dial\'' -l voice -r -f -d 'Voice, by id or name'
-complete -c uvcall -n '__uvcall_at \'dial\'' -l model -r -f -d 'Ultravox model'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l voice -r -f -a '(__uvcall_known voices)' -d 'Voice, by id or name'
+complete -c uvcall -n '__uvcall_at \'dial\'' -l model -r -f -a '(__uvcall_known models)' -d 'Ultravox model'
 complete -c uvcall -n '__uvcall_at \'dial\'' -l language -r -f -d 'Language hint: en, de-CH (BCP 47)'
 complete -c uvcall -n '__uvcall_at \'dial\'' -l temperature -r -f -d 'How freely the model speaks, 0 to 1'
 complete -c uvcall -n '__uvcall_at \'dial\'' -l tool -r -f -d 'A tool, by name'
@@ -136,11 +156,11 @@ complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l fallback-say -r -f -d '
 complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l insecure-skip-signature -d 'Believe anybody; on loopback only'
 complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l configure-number -r -f -d 'Lead this number of the account here, repeatable; put back at the end'
 complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l restore -d 'Put back the numbers that a run which broke off has left here'
-complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l agent -r -f -d 'Ultravox agent that speaks'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l agent -r -f -a '(__uvcall_known agents)' -d 'Ultravox agent that speaks'
 complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l prompt -r -f -a '(__uvcall_at_file)' -d 'System prompt, when no agent is named'
 complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l var -r -f -d 'Fill {{K}} in the prompt, or an agent\'s template'
-complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l voice -r -f -d 'Voice, by id or name'
-complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l model -r -f -d 'Ultravox model'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l voice -r -f -a '(__uvcall_known voices)' -d 'Voice, by id or name'
+complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l model -r -f -a '(__uvcall_known models)' -d 'Ultravox model'
 complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l language -r -f -d 'Language hint: en, de-CH (BCP 47)'
 complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l temperature -r -f -d 'How freely the model speaks, 0 to 1'
 complete -c uvcall -n '__uvcall_at \'serve-inbound\'' -l tool -r -f -d 'A tool, by name'
@@ -173,11 +193,11 @@ complete -c uvcall -n '__uvcall_at \'render-xml\'' -l fallback -d 'The document 
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l forward-to -r -f -d 'With --fallback: who is rung instead'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l say -r -f -d 'With --fallback: what is said'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l output -s o -r -F -d 'Write to a file of your own (0600)'
-complete -c uvcall -n '__uvcall_at \'render-xml\'' -l agent -r -f -d 'Ultravox agent that speaks'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l agent -r -f -a '(__uvcall_known agents)' -d 'Ultravox agent that speaks'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l prompt -r -f -a '(__uvcall_at_file)' -d 'System prompt, when no agent is named'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l var -r -f -d 'Fill {{K}} in the prompt, or an agent\'s template'
-complete -c uvcall -n '__uvcall_at \'render-xml\'' -l voice -r -f -d 'Voice, by id or name'
-complete -c uvcall -n '__uvcall_at \'render-xml\'' -l model -r -f -d 'Ultravox model'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l voice -r -f -a '(__uvcall_known voices)' -d 'Voice, by id or name'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l model -r -f -a '(__uvcall_known models)' -d 'Ultravox model'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l language -r -f -d 'Language hint: en, de-CH (BCP 47)'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l temperature -r -f -d 'How freely the model speaks, 0 to 1'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l tool -r -f -d 'A tool, by name'
@@ -212,11 +232,11 @@ complete -c uvcall -n '__uvcall_at \'talk\'' -l output-rate -r -f -d 'Sample rat
 complete -c uvcall -n '__uvcall_at \'talk\'' -l client-buffer -r -f -d 'How far ahead the agent\'s voice may come (30s)'
 complete -c uvcall -n '__uvcall_at \'talk\'' -l media-idle-timeout -r -f -d 'Ultravox ends the call when no audio comes for so long'
 complete -c uvcall -n '__uvcall_at \'talk\'' -l data-message -r -f -d 'Ask for a data message, or for none'
-complete -c uvcall -n '__uvcall_at \'talk\'' -l agent -r -f -d 'Ultravox agent that speaks'
+complete -c uvcall -n '__uvcall_at \'talk\'' -l agent -r -f -a '(__uvcall_known agents)' -d 'Ultravox agent that speaks'
 complete -c uvcall -n '__uvcall_at \'talk\'' -l prompt -r -f -a '(__uvcall_at_file)' -d 'System prompt, when no agent is named'
 complete -c uvcall -n '__uvcall_at \'talk\'' -l var -r -f -d 'Fill {{K}} in the prompt, or an agent\'s template'
-complete -c uvcall -n '__uvcall_at \'talk\'' -l voice -r -f -d 'Voice, by id or name'
-complete -c uvcall -n '__uvcall_at \'talk\'' -l model -r -f -d 'Ultravox model'
+complete -c uvcall -n '__uvcall_at \'talk\'' -l voice -r -f -a '(__uvcall_known voices)' -d 'Voice, by id or name'
+complete -c uvcall -n '__uvcall_at \'talk\'' -l model -r -f -a '(__uvcall_known models)' -d 'Ultravox model'
 complete -c uvcall -n '__uvcall_at \'talk\'' -l language -r -f -d 'Language hint: en, de-CH (BCP 47)'
 complete -c uvcall -n '__uvcall_at \'talk\'' -l temperature -r -f -d 'How freely the model speaks, 0 to 1'
 complete -c uvcall -n '__uvcall_at \'talk\'' -l tool -r -f -d 'A tool, by name'

@@ -23,8 +23,9 @@ DIFFERENCES: Final = (
     Difference(
         "all",
         "accounts",
-        "one account for each peer, with fixed credentials and numbers; nothing of it can be changed",
-        "as many as there are customers; applications, numbers and profiles can be created and changed",
+        "one account for each peer, with fixed credentials and numbers; where a number leads can be changed, and the "
+        "applications that it leads to can be made, changed and deleted",
+        "as many as there are customers; numbers can be bought, profiles and trunks made",
     ),
     Difference("all", "request size", "1 MiB, then 413", SILENT),
     Difference("all", "time", "`--speed` shortens rings, speech and limits; timeouts of real sockets stay", "life"),
@@ -37,6 +38,18 @@ DIFFERENCES: Final = (
         "who may be called",
         "any E.164 number; the scenario decides what happens",
         "geographic permissions, trial limits, blocked and premium numbers",
+    ),
+    Difference(
+        "carriers",
+        "calls of a number",
+        "go where the number leads, by POST, for `sandbox ring` without `--to`; a call that is dialed to it does not",
+        "every call to the number",
+    ),
+    Difference(
+        "carriers",
+        "settings of a number and of an application",
+        "addresses, methods and names are checked; what has no effect on a call is kept or ignored",
+        "checked and obeyed",
     ),
     Difference(
         "carriers",
@@ -143,6 +156,8 @@ DIFFERENCES: Final = (
     Difference("telnyx", "stream codecs", "L16 (16 kHz), PCMU, PCMA; G722, OPUS and AMR-WB are refused", "all of them"),
     Difference("telnyx", "`mp3` streams", "what the agent sends is not played", "MP3 files are played"),
     Difference("telnyx", "`stream_auth_token`, `stream_establish_before_call_originate`", "no effect", "in effect"),
+    Difference("telnyx", "deleting an application that has numbers", "422 with 10027", SILENT),
+    Difference("telnyx", "an empty `connection_id` of a number", "takes it from its connection", SILENT),
     Difference("telnyx", "several destinations in `to`, SIP addresses", "refused as no E.164 number", "dialed"),
     Difference(
         "telnyx",
@@ -168,6 +183,13 @@ DIFFERENCES: Final = (
     Difference("telnyx", "rate and channel limits", "none but those of scenarios and faults", "per account"),
     Difference("twilio", "calls per second", "one; the others wait in the queue", "one unless raised; the same"),
     Difference("twilio", "To", "E.164 only", "also SIP addresses, clients, and national forms of some countries"),
+    Difference(
+        "twilio",
+        "a number's application or trunk",
+        "any SID is taken; calls of the number then lead nowhere",
+        "one of the account's; its own settings decide",
+    ),
+    Difference("twilio", "a number's setting that is no address or method", "400 with 21205 or 20422", SILENT),
     Difference(
         "twilio", "Timeout above 600", "taken as 600", "600 is the documented maximum; what is above is not documented"
     ),
@@ -202,6 +224,8 @@ DIFFERENCES: Final = (
     Difference("plivo", "API requests per five seconds", "no limit", "300"),
     Difference("plivo", "words of errors", "written for the sandbox", SILENT),
     Difference("plivo", "a wrong credential", "401 with a JSON body", "401; its body is not documented"),
+    Difference("plivo", "deleting an application that has numbers", "400", SILENT),
+    Difference("plivo", "two applications of one name", "400", SILENT),
     Difference(
         "plivo",
         "code of a number out of service",
