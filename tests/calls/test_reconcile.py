@@ -19,6 +19,7 @@ from uvcall.calls.lookup import Lookup, OpenLine, Reports, Vendors
 from uvcall.calls.moves import LISTED_WITHIN, MOVES, Age, Move, Sight, age_of
 from uvcall.calls.reconcile import Reconciler, exit_code
 from uvcall.calls.refresh import refresh
+from uvcall.carriers import BEGINS_WITHIN_S
 from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause, Failure, LegState, LegStatus, Outcome, PlacedCall, UltravoxCall
 from uvcall.errors import AuthError, ConfigError, LocalError, ProviderRefused, Temporary
@@ -73,9 +74,9 @@ class Peers:
         self.log.append(f"status {placed.carrier_call_id} {sorted(placed.ids.values())}")
         return play(self.statuses)
 
-    def find(self, order, *, since):
+    def find(self, order, *, since, until):
         self.log.append("find")
-        self.order, self.since = order, since
+        self.order, self.since, self.until = order, since, until
         return play(self.finds)
 
     def get_call(self, call_id):
@@ -229,7 +230,7 @@ def test_found_by_looking_and_alive(begin, settle, peers, journal, state, age):
         assert (now.placed, now.carrier_call_id, now.carrier_ids) == ("yes", "CA1", {"session": "s-1"})
     else:
         assert "CA1" in settled.words
-    assert peers.since == BEGUN.timestamp()
+    assert (peers.since, peers.until) == (BEGUN.timestamp(), BEGUN.timestamp() + BEGINS_WITHIN_S)
     assert (peers.order.to, peers.order.from_, peers.order.attempt_id) == (TO, FROM, entry.attempt_id)
     assert peers.order.ours
 
@@ -519,6 +520,28 @@ def test_queued_and_several_others_listed(begin, settle, peers):
     peers.finds = deque([[PlacedCall(Provider.TWILIO, "CA8"), PlacedCall(Provider.TWILIO, "CA9")]])
     peers.statuses = deque([QUEUED])
     assert settle(entry).move is Move.LEAVE
+    peers.statuses = deque([QUEUED, TALKING, BUSY])
+    left = settle(entry, Age.DEAD)
+    assert (left.move, left.entry.carrier_call_id) == (Move.LEAVE, "CA1")
+    peers.statuses = deque([QUEUED, BUSY])
+    over = settle(left.entry)
+    assert (over.move, over.entry.outcome, over.entry.carrier_call_id) == (Move.END, Outcome.UNOBSERVED, "CA1")
+    assert over.entry.end_reason == "one of 2 calls: CA8, CA9"
+    assert "hang_up leg" not in peers.log
+
+
+def test_queued_and_a_call_of_another_request_listed(begin, settle, peers, journal):
+    entry = begin(State.LEG_INTENT)
+    journal.step(entry.attempt_id, Step.PLACED, BEGUN, carrier_call_id="r-1", carrier_ids={"request_uuid": "r-1"})
+    theirs = PlacedCall(Provider.TWILIO, "CA8", {"request_uuid": "r-2", "call_uuid": "CA8"})
+    nameless = PlacedCall(Provider.TWILIO, "CA9", {"call_uuid": "CA9"})
+    peers.finds, peers.statuses = deque([[theirs, nameless]]), deque([QUEUED, BUSY])
+    settled = settle(journal.get(entry.attempt_id))
+    assert (settled.move, settled.entry.outcome, settled.entry.carrier_ids["call_uuid"]) == (
+        Move.END,
+        Outcome.BUSY,
+        "CA9",
+    )
 
 
 def test_a_leg_that_was_listed_and_is_gone(begin, settle, peers, journal):

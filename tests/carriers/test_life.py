@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,10 @@ def tw_list(*calls: dict[str, Any]) -> dict[str, Any]:
         "next_page_uri": None,
         "uri": TW_CALLS,
     }
+
+
+def just_now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S+00:00}"
 
 
 def pl_live(status: str, **more: Any) -> dict[str, Any]:
@@ -481,7 +487,7 @@ def test_plivo_finds_a_call_whose_uuid_is_not_the_requests(vendor, connect):
     vendor.on("POST", PL_CALLS, says(201, {"api_id": "a", "message": "call fired", "request_uuid": "r-1"}))
     line = connect(PLIVO, vendor.url)
     placed = line.place()
-    vendor.on("GET", PL_CALL, says(200, pl_live("in-progress", session_start="2099-01-01 00:00:00+00:00")))
+    vendor.on("GET", PL_CALL, says(200, pl_live("in-progress", session_start=just_now())))
 
     def lists(handler: Any) -> None:
         wanted = vendor.heard[-1].query.get("status")
@@ -504,7 +510,7 @@ def test_plivo_takes_no_earlier_call_to_the_number_for_its_own(vendor, connect, 
     line = connect(PLIVO, vendor.url)
     placed = line.place()
     states = {UUID: (own, "r-1"), before: (earlier, "r-0")}
-    later = "2099-01-01 00:00:00+00:00"
+    later = just_now()
 
     def lists(handler: Any) -> None:
         wanted = vendor.heard[-1].query.get("status")
@@ -529,6 +535,26 @@ def test_plivo_takes_no_earlier_call_to_the_number_for_its_own(vendor, connect, 
         vendor.on("GET", f"{PL_CALLS}{uuid}/", shows(uuid))
     vendor.on("GET", f"{PL_CALLS}r-1/", pl_missing())
     assert line.status(placed).ids == {"call_uuid": UUID}
+
+
+def test_plivo_guesses_no_call_that_it_has_not_placed_itself(vendor, connect):
+    line = connect(PLIVO, vendor.url)
+    queued = says(200, {"request_uuid": "r-1", "from": "12025550199", "to": "12025550101"})
+    records: list[Any] = []
+
+    def lists(handler: Any) -> None:
+        wanted = vendor.heard[-1].query.get("status")
+        calls = ["r-1"] if wanted == "queued" and not records else []
+        says(200, {"api_id": "a", "meta": {}, "calls": calls, "objects": records})(handler)
+
+    vendor.on("GET", PL_CALLS, lists).on("GET", f"{PL_CALLS}r-1/", queued).on("GET", PL_CALL, pl_missing())
+    (placed,) = line.find(since=time.time())
+    records += [pl_record(call_uuid=uuid, initiation_time=just_now()) for uuid in (UUID, "another")]
+    vendor.on("GET", f"{PL_CALLS}r-1/", pl_missing())
+    assert line.status(placed).state is LegState.QUEUED
+    del records[1]
+    _plivo_stage(vendor, "busy")
+    assert line.status(placed).carrier_call_id == UUID
 
 
 @pytest.mark.parametrize("provider", ALL)
@@ -677,6 +703,31 @@ def test_a_queued_plivo_call_is_listed_under_its_request_and_followed_under_its_
     _plivo_stage(vendor, "busy")
     status = line.status(placed)
     assert (status.state, status.cause, status.carrier_call_id) == (LegState.ENDED, Cause.BUSY, UUID)
+
+
+@pytest.mark.parametrize("carrier", ALL)
+def test_a_call_that_began_long_after_is_another(carrier, vendor, connect):
+    vendor.on("GET", TX_ACTIVE, says(200, {"data": [], "meta": {"total_pages": 0}}))
+    vendor.on("GET", "/v2/call_events", says(200, tx_events(tx_event("call.initiated", client_state=None))))
+    vendor.on("GET", TW_CALLS, says(200, tw_list(tw_call("busy"))))
+    bodies = {"live": {"api_id": "a", "calls": [UUID]}, "queued": {"api_id": "a", "calls": []}}
+
+    def lists(handler: Any) -> None:
+        wanted = vendor.heard[-1].query.get("status", "")
+        says(200, bodies.get(wanted, {"api_id": "a", "meta": {}, "objects": [pl_record(call_uuid="e-1")]}))(handler)
+
+    vendor.on("GET", PL_CALLS, lists).on("GET", PL_CALL, says(200, pl_live("ringing")))
+    line = connect(carrier, vendor.url)
+    # What the vendors show began five seconds after SINCE; their clocks may stand ten seconds from ours.
+    begun = SINCE + 5
+    assert len(line.find(since=begun - 60, until=begun - 9, ours=False)) == (2 if carrier is PLIVO else 1)
+    assert line.find(since=begun - 60, until=begun - 11, ours=False) == ()
+
+
+def test_a_call_with_the_attempts_mark_is_the_attempts_whenever_it_began(vendor, connect):
+    vendor.on("GET", TX_ACTIVE, says(200, {"data": [], "meta": {"total_pages": 0}}))
+    vendor.on("GET", "/v2/call_events", says(200, tx_events(tx_event("call.initiated"))))
+    assert connect(TELNYX, vendor.url).find(since=SINCE - 60, until=SINCE - 30) == (PLACED[TELNYX],)
 
 
 @pytest.mark.parametrize("provider", ALL)

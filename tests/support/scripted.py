@@ -94,7 +94,7 @@ class Peers:
         self.log.append("status")
         return play(self.statuses)
 
-    def find(self, client, account, order, *, since):
+    def find(self, client, account, order, *, since, until):
         self.log.append("find")
         return play(self.finds)
 

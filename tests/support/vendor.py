@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -253,8 +254,8 @@ class Line:
     def hang_up(self, placed: Any) -> bool:
         return self.module.hang_up(self.client, self.account, placed)
 
-    def find(self, *, since: float, **changes: Any) -> Any:
-        return self.module.find(self.client, self.account, order(self.provider, **changes), since=since)
+    def find(self, *, since: float, until: float = inf, **changes: Any) -> Any:
+        return self.module.find(self.client, self.account, order(self.provider, **changes), since=since, until=until)
 
     def check(self) -> str:
         return self.module.check(self.client, self.account)

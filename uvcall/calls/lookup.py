@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeVar
 
 from uvcall.calls.desk import Desk, Late
 from uvcall.calls.follow import Timing
+from uvcall.carriers import BEGINS_WITHIN_S
 from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause, LegOrder, LegState, LegStatus, PlacedCall, UltravoxCall
 from uvcall.errors import AuthError, ConfigError, Temporary, UsageError, UvcallError
@@ -34,7 +35,7 @@ class OpenLine(Protocol):
     def status(self, placed: PlacedCall) -> LegStatus:
         """Ask where the leg is."""
 
-    def find(self, order: LegOrder, *, since: float) -> Sequence[PlacedCall]:
+    def find(self, order: LegOrder, *, since: float, until: float) -> Sequence[PlacedCall]:
         """Look for legs of this order."""
 
     def hang_up(self, placed: PlacedCall) -> bool:
@@ -212,9 +213,15 @@ class Lookup:
             return Seen()
         if len(found) == 1:
             return Seen(found[0], self._status(entry, line, found[0]))
+        return self._several(entry, line, found)
+
+    def _several(
+        self, entry: Entry, line: OpenLine, found: Sequence[PlacedCall], placed: PlacedCall | None = None
+    ) -> Seen:
+        """Look at legs of which one is the attempt's, and nothing tells which."""
         statuses = [self._status(entry, line, each) for each in found]
         over = all(status is None or status.state is LegState.ENDED for status in statuses)
-        return Seen(several=tuple(each.carrier_call_id for each in found), several_over=over)
+        return Seen(placed, several=tuple(each.carrier_call_id for each in found), several_over=over)
 
     def _known(self, entry: Entry, line: OpenLine, placed: PlacedCall) -> Seen:
         leg = self._status(entry, line, placed)
@@ -222,11 +229,12 @@ class Lookup:
             return Seen(placed, leg)
         # "Queued" is also what a carrier says of a call that it does not list, or lists under another id than it gave.
         found = self._candidates(entry, line)
-        mine = [each for each in found if _ids(each) & _ids(placed)] or found
+        mine = [each for each in found if _ids(each) & _ids(placed)]
+        mine = mine or [each for each in found if not _names_another(each, placed)]
         if not mine:
             return Seen(placed)
         if len(mine) > 1:
-            return Seen(placed, leg)
+            return self._several(entry, line, mine, placed)
         placed = PlacedCall(placed.provider, placed.carrier_call_id, {**placed.ids, **mine[0].ids})
         return Seen(placed, self._status(entry, line, placed))
 
@@ -251,7 +259,11 @@ class Lookup:
         )
         since = (entry.leg_at or entry.created_at).timestamp()
         # Some lists take several requests, each with its own bound.
-        found = self.ask(lambda: line.find(order, since=since), entry.provider, 3 * self.timing.request_s)
+        found = self.ask(
+            lambda: line.find(order, since=since, until=since + BEGINS_WITHIN_S),
+            entry.provider,
+            3 * self.timing.request_s,
+        )
         return [each for each in found if not self._claimed(entry, each)]
 
     def _claimed(self, entry: Entry, placed: PlacedCall) -> bool:
@@ -287,6 +299,11 @@ def _asks_for_more(leg: LegStatus) -> bool:
 def placed_of(entry: Entry, carrier_call_id: str) -> PlacedCall:
     """Return the attempt's leg as its carrier's module knows it."""
     return PlacedCall(Provider(entry.provider), carrier_call_id, entry.carrier_ids)
+
+
+def _names_another(found: PlacedCall, placed: PlacedCall) -> bool:
+    """Say whether a leg names an id that is not the attempt's: another request to call, for one."""
+    return any(placed.ids.get(name, value) != value for name, value in found.ids.items())
 
 
 def _ids(placed: PlacedCall) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from math import inf
 from typing import Any, NamedTuple, Protocol
 
 from uvcall.carriers import Account, Carrier
@@ -101,10 +102,10 @@ class CarrierLine:
         """End the leg."""
         return self.module.hang_up(self.client, self.account, placed)
 
-    def find(self, order: LegOrder, *, since: float) -> Sequence[PlacedCall]:
+    def find(self, order: LegOrder, *, since: float, until: float = inf) -> Sequence[PlacedCall]:
         """Look for legs of this order."""
         self.open()
-        return self.module.find(self.client, self.account, order, since=since)
+        return self.module.find(self.client, self.account, order, since=since, until=until)
 
     def close(self) -> None:
         """Close the connections, if any."""

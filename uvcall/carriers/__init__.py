@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol, cast
+from math import inf
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from uvcall.core import NOTHING
 from uvcall.core.carrier import Provider
 from uvcall.core.model import LegOrder, LegStatus, PlacedCall
 from uvcall.core.secret import Secret
+
+#: How long after the intent to place it a leg begins at the latest, in seconds: a request may take 25 s, and calls have
+#: been seen to start 84 s after the request that made them. What begins later is another call.
+BEGINS_WITHIN_S: Final = 150.0
 
 
 class Account(NamedTuple):
@@ -71,8 +76,12 @@ class Carrier(Protocol):
     def hang_up(self, client: Any, account: Account, placed: PlacedCall) -> bool:
         """End the leg, ringing or talking. Returns False when it was over already. Safe to repeat."""
 
-    def find(self, client: Any, account: Account, order: LegOrder, *, since: float) -> Sequence[PlacedCall]:
-        """Look for legs that this order may have placed after `since` (seconds since the epoch).
+    def find(
+        self, client: Any, account: Account, order: LegOrder, *, since: float, until: float = inf
+    ) -> Sequence[PlacedCall]:
+        """Look for legs that this order may have placed, newest first.
+
+        Where only the two numbers tell a leg, it has begun between `since` and `until` (seconds since the epoch).
 
         Raises:
             Temporary: The carrier's list cannot be read: absence proves nothing.

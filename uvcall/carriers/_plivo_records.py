@@ -1,4 +1,4 @@
-"""What Plivo's call records say about a leg that has ended.
+"""What Plivo's call records say: how a leg has ended, and whose leg it may be.
 
 https://www.plivo.com/docs/voice/api/call/the-call-object and
 https://www.plivo.com/docs/voice/troubleshooting/hangup-causes
@@ -6,11 +6,16 @@ https://www.plivo.com/docs/voice/troubleshooting/hangup-causes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
-from uvcall.carriers._errors import instant
-from uvcall.core.model import Cause, LegState, LegStatus
+from uvcall.carriers._errors import instant, plain_id
+from uvcall.core.carrier import Provider
+from uvcall.core.model import Cause, LegOrder, LegState, LegStatus, PlacedCall
+
+UUID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 #: call_status of a live call. https://www.plivo.com/docs/voice/api/call/retrieve-a-live-call
 LIVE: Final[Mapping[str, LegState]] = {
@@ -91,3 +96,41 @@ def _cause(code: object, name: str) -> Cause:
         if word in words:
             return cause
     return Cause.FAILED if number > 0 or words else Cause.UNKNOWN
+
+
+#: How far the carrier's clock may stand from this one, in seconds.
+SLACK_S: Final = 10.0
+
+
+def of_request(found: Sequence[PlacedCall], request_uuid: str, *, newest: bool) -> PlacedCall | None:
+    """Return the call that a request has made: the one that names it, else the only one that names none.
+
+    A live call names its request, the record of an ended one does not. An earlier call to the same number, busy a few
+    seconds ago, may be in the list too; the list has the newest first, and whoever has just placed a call may take the
+    `newest`.
+    """
+    named = [call for call in found if call.ids.get("request_uuid") == request_uuid]
+    nameless = [call for call in found if "request_uuid" not in call.ids]
+    if named or newest or len(nameless) == 1:
+        return next(iter(named + nameless), None)
+    return None
+
+
+def within(at: datetime, since: float, until: float) -> bool:
+    """Say whether a call has begun between these moments, by a clock that may stand a little apart."""
+    return since - SLACK_S <= at.timestamp() <= until + SLACK_S
+
+
+def placed_as(listed: str, call: Any) -> PlacedCall:
+    """Name a call by its own UUID; in the queue it may be listed under its request's, and its own not be told."""
+    own, request = (plain_id(getattr(call, name, None), UUID) for name in ("call_uuid", "request_uuid"))
+    uuid = own or ("" if listed == request else listed)
+    ids = ({"call_uuid": uuid} if uuid else {}) | ({"request_uuid": request} if request else {})
+    return PlacedCall(Provider.PLIVO, uuid or listed, ids)
+
+
+def between(call: Any, from_: str, to: str, order: LegOrder) -> bool:
+    """Say whether a call is between the order's numbers. Plivo gives them without the +."""
+    fields = vars(call)
+    wanted = (order.from_.lstrip("+"), order.to.lstrip("+"))
+    return (str(fields.get(from_)).lstrip("+"), str(fields.get(to)).lstrip("+")) == wanted

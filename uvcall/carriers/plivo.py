@@ -6,14 +6,13 @@ https://www.plivo.com/docs/voice/api/call
 from __future__ import annotations
 
 import functools
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from math import inf
 from typing import Any, Final
 
-from uvcall.carriers import Account
+from uvcall.carriers import BEGINS_WITHIN_S, Account
 from uvcall.carriers._errors import (
     AnswerError,
     AnswerLost,
@@ -27,7 +26,7 @@ from uvcall.carriers._errors import (
     plain_id,
 )
 from uvcall.carriers._options import in_range, merge, only
-from uvcall.carriers._plivo_records import LIVE, from_record
+from uvcall.carriers._plivo_records import LIVE, UUID, between, from_record, of_request, placed_as, within
 from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause, LegOrder, LegState, LegStatus, PlacedCall
 from uvcall.errors import AuthError, Temporary, UsageError
@@ -35,7 +34,6 @@ from uvcall.imports import quiet, undisturbed
 
 TITLE: Final = "Plivo"
 OWN_BASE: Final = "https://api.plivo.com"
-UUID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 NOT_FOUND: Final = 404
 
 #: With bidirectional streams the person's track is the only one. https://www.plivo.com/docs/voice/xml/stream
@@ -72,6 +70,7 @@ class Client:
     sdk: Any
     adapter: Any
     orders: dict[str, tuple[LegOrder, float]] = field(default_factory=dict)  #: by request UUID, with the time
+    own: set[str] = field(default_factory=set)  #: request UUIDs of what this client has placed
     seen: set[str] = field(default_factory=set)  #: UUIDs that were alive once
 
 
@@ -182,6 +181,7 @@ def place(client: Client, account: Account, order: LegOrder) -> PlacedCall:
     if not uuid:
         raise no_id(MANNER, "its answer holds no request_uuid")
     client.orders[uuid] = (order, time.time())
+    client.own.add(uuid)
     return PlacedCall(Provider.PLIVO, uuid, {"request_uuid": uuid})
 
 
@@ -192,7 +192,8 @@ def status(client: Client, account: Account, placed: PlacedCall) -> LegStatus:
     if found is None and "call_uuid" not in placed.ids and uuid in client.orders:
         # The call's own UUID may differ from the request's: then only the numbers lead to it.
         order, since = client.orders[uuid]
-        call = _of_request(find(client, account, order, since=since), uuid)
+        found_ones = find(client, account, order, since=since, until=since + BEGINS_WITHIN_S)
+        call = of_request(found_ones, uuid, newest=uuid in client.own)
         if call is not None:
             uuid = call.carrier_call_id
             found = _look(client, uuid)
@@ -203,17 +204,6 @@ def status(client: Client, account: Account, placed: PlacedCall) -> LegStatus:
         # It was alive and is not: the record that says why is written a little later.
         return LegStatus(LegState.ENDED, Cause.UNKNOWN, ids={"call_uuid": uuid}, carrier_call_id=uuid)
     return LegStatus(LegState.QUEUED, raw="not listed yet")
-
-
-def _of_request(found: Sequence[PlacedCall], request_uuid: str) -> PlacedCall | None:
-    """Return the call that a request has made: the one that names it, else the newest that names none.
-
-    A live call names its request, the record of an ended one does not. An earlier call to the same number, busy a few
-    seconds ago, may be in the list too; the list has the newest first.
-    """
-    named = [call for call in found if call.ids.get("request_uuid") == request_uuid]
-    nameless = [call for call in found if "request_uuid" not in call.ids]
-    return next(iter(named + nameless), None)
 
 
 def _look(client: Client, uuid: str) -> LegStatus | None:
@@ -252,13 +242,15 @@ def hang_up(client: Client, account: Account, placed: PlacedCall) -> bool:  # no
     return False
 
 
-#: How far the carrier's clock may stand from this one, in seconds.
-SLACK_S: Final = 10.0
-
-
-def find(client: Client, account: Account, order: LegOrder, *, since: float) -> Sequence[PlacedCall]:  # noqa: ARG001 - the Protocol's shape
+def find(
+    client: Client,
+    account: Account,  # noqa: ARG001 - the Protocol's shape
+    order: LegOrder,
+    *,
+    since: float,
+    until: float = inf,
+) -> Sequence[PlacedCall]:
     """Look between the two numbers among the live, the queued and the ended calls."""
-    earliest = datetime.fromtimestamp(since - SLACK_S, UTC)
     numbers: dict[str, Any] = {"from_number": order.from_, "to_number": order.to}
     live = _list(client, lambda: client.sdk.live_calls.list_ids(call_direction="outbound", **numbers), "calls")
     queued = _list(client, client.sdk.queued_calls.list_ids, "calls")
@@ -270,31 +262,16 @@ def find(client: Client, account: Account, order: LegOrder, *, since: float) -> 
                 continue
             call = _lookup(client, functools.partial(getter, uuid))
             at = instant(getattr(call, "session_start", None))
-            if call is not None and _between(call, "from", "to", order) and (at is None or at >= earliest):
-                placed = _placed(uuid, call)
+            if call is not None and between(call, "from", "to", order) and (at is None or within(at, since, until)):
+                placed = placed_as(uuid, call)
                 client.orders[placed.carrier_call_id] = (order, since)
                 found[placed.carrier_call_id] = placed
     for record in ended:
         uuid = plain_id(getattr(record, "call_uuid", None), UUID)
         at = instant(getattr(record, "initiation_time", None))
-        if uuid and at and at >= earliest and _between(record, "from_number", "to_number", order):
-            found.setdefault(uuid, _placed(uuid, record))
+        if uuid and at and within(at, since, until) and between(record, "from_number", "to_number", order):
+            found.setdefault(uuid, placed_as(uuid, record))
     return tuple(found.values())
-
-
-def _placed(listed: str, call: Any) -> PlacedCall:
-    """Name a call by its own UUID; in the queue it may be listed under its request's, and its own not be told."""
-    own, of_request = (plain_id(getattr(call, name, None), UUID) for name in ("call_uuid", "request_uuid"))
-    uuid = own or ("" if listed == of_request else listed)
-    ids = ({"call_uuid": uuid} if uuid else {}) | ({"request_uuid": of_request} if of_request else {})
-    return PlacedCall(Provider.PLIVO, uuid or listed, ids)
-
-
-def _between(call: Any, from_: str, to: str, order: LegOrder) -> bool:
-    """Plivo gives numbers without the +."""
-    fields = vars(call)
-    wanted = (order.from_.lstrip("+"), order.to.lstrip("+"))
-    return (str(fields.get(from_)).lstrip("+"), str(fields.get(to)).lstrip("+")) == wanted
 
 
 def check(client: Client, account: Account) -> str:

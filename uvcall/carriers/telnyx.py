@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -219,7 +220,9 @@ SLACK_S: Final = 10.0
 PAGES: Final = 20
 
 
-def find(client: Client, account: Account, order: LegOrder, *, since: float) -> Sequence[PlacedCall]:
+def find(
+    client: Client, account: Account, order: LegOrder, *, since: float, until: float = inf
+) -> Sequence[PlacedCall]:
     """Look for the attempt's id among the connection's live calls and the events of the numbers.
 
     A leg that Ultravox places is a TeXML call without our mark: only its numbers and the time tell it.
@@ -242,7 +245,10 @@ def find(client: Client, account: Account, order: LegOrder, *, since: float) -> 
     for event in events:
         call_id = plain_id(field_of(event, "call_control_id"))
         at = instant(getattr(event, "event_timestamp", None))
-        marked = mark is None or field_of(event, "client_state") == mark
+        if mark is None:
+            marked = at is None or at.timestamp() <= until + SLACK_S
+        else:
+            marked = field_of(event, "client_state") == mark
         if call_id and marked and (at is None or at >= earliest):
             ids = {name: plain_id(getattr(event, name, None)) for name in ("call_leg_id", "call_session_id")}
             placed = PlacedCall(Provider.TELNYX, call_id, {name: value for name, value in ids.items() if value})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from math import inf
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -125,6 +125,7 @@ def load() -> None:
     """Import the SDK with the part that makes calls, and keep its loggers quiet."""
     with undisturbed():
         import uvcall.carriers._requests  # noqa: F401 - imports requests, which the SDK brings anyway
+
         wire(Provider.TWILIO)  # what writes the TwiML: not only once the join URL is there
     quiet("twilio", "urllib3", "requests")
 
@@ -279,9 +280,16 @@ SLACK_S: Final = 10.0
 NEWEST: Final = 100
 
 
-def find(client: Client, account: Account, order: LegOrder, *, since: float) -> Sequence[PlacedCall]:  # noqa: ARG001 - the Protocol's shape
+def find(
+    client: Client,
+    account: Account,  # noqa: ARG001 - the Protocol's shape
+    order: LegOrder,
+    *,
+    since: float,
+    until: float = inf,
+) -> Sequence[PlacedCall]:
     """List the calls between the two numbers, queued ones too, which have no start time to filter by."""
-    earliest = datetime.fromtimestamp(since - SLACK_S, UTC)
+    earliest, latest = since - SLACK_S, until + SLACK_S
     calls = _read(
         client,
         lambda: client.sdk.calls.list(to=order.to, from_=order.from_, limit=NEWEST, page_size=NEWEST),
@@ -290,7 +298,7 @@ def find(client: Client, account: Account, order: LegOrder, *, since: float) -> 
     for call in calls:
         sid, at = plain_id(call.sid, SID), instant(call.date_created)
         # `from` of the answer is checked too: a list that ignores its filter must not lend us another's call.
-        if sid and at and at >= earliest and call.to == order.to and call._from == order.from_:  # noqa: SLF001 - the SDK's name for "from"
+        if sid and at and earliest <= at.timestamp() <= latest and call.to == order.to and call._from == order.from_:  # noqa: SLF001 - the SDK's name for "from"
             found.append(PlacedCall(Provider.TWILIO, sid))
     return tuple(found)
 
