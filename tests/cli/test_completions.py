@@ -51,6 +51,11 @@ LINES = {
     "uvcall --config he": {"hello.wav", "here"},
     "uvcall --profile dial con": {"config"},
     "uvcall dial --greeting config --prov": {"--provider"},
+    "uvcall dial --voice ": {"Mark", "Susi-German", "$(touch-evil)"},
+    "uvcall dial --voice M": {"Mark"},
+    "uvcall dial --voice=S": {"--voice=Susi-German"},
+    "uvcall dial --agent 1b3f": {"1b3f10a9-3dfd-4b0e-b788-bb523d80f414"},
+    "uvcall serve-inbound --model ": set(),
     "uvcall config set ": set(SCHEMA),
     "uvcall config get twilio.a": {"twilio.account_sid", "twilio.auth_token"},
     "uvcall --profile=work config unset plivo.c": {"plivo.codec"},
@@ -93,6 +98,23 @@ def test_completing_starts_no_program(shell, place):
     assert answers(shell, place)["uvcall di"] == {"dial"}
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_vendors_words_are_never_run(shell, place):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    assert "$(touch-evil)" in answers(shell, place)["uvcall dial --voice "]
+    assert not (place / "evil").exists()
+    if shell == "bash":
+        words = "COMP_WORDS=(uvcall dial --voice '') COMP_CWORD=3"
+        program = f"source $0; {words}; _uvcall; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        done = subprocess.run(
+            ["bash", "--norc", "-c", program, DIRECTORY / "uvcall.bash"],
+            env={"PATH": str(place / "bin"), "UVCALL_STATE_DIR": str(place / "bin" / "state")},
+            cwd=place, capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+        assert r"\$\(touch-evil\)" in done.stdout.splitlines()
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A directory with a file and a directory in it, and a PATH that holds the shells and what they need."""
@@ -100,7 +122,27 @@ def place(tmp_path_factory):
     (directory / "here").mkdir()
     (directory / "hello.wav").touch()
     (directory / "bin").mkdir()
-    for tool in ("bash", "zsh", "fish", "sed", "awk", "cat", "uname", "getconf", "ls", "mkdir", "dircolors", "tty"):
+    names = directory / "bin" / "state" / "names"
+    names.mkdir(parents=True)
+    (names / "voices").write_text("Mark\ten-US calm\nSusi-German\tde-DE\n$(touch-evil)\t`touch evil`\n")
+    (names / "agents").write_text("1b3f10a9-3dfd-4b0e-b788-bb523d80f414\tReception\n")
+    (names / "models").write_text("stale\t\n")
+    os.utime(names / "models", (0, time.time() - 8 * 86_400))
+    for tool in (
+        "bash",
+        "zsh",
+        "fish",
+        "find",
+        "sed",
+        "awk",
+        "cat",
+        "uname",
+        "getconf",
+        "ls",
+        "mkdir",
+        "dircolors",
+        "tty",
+    ):
         found = shutil.which(tool)
         if found:
             (directory / "bin" / tool).symlink_to(found)
@@ -111,8 +153,12 @@ def place(tmp_path_factory):
 def answers(shell, place):
     """Return what the shell offers for every line of `LINES`: all of them asked of one process."""
     env = {"PATH": str(place / "bin"), "HOME": str(place / "bin"), "TERM": "xterm", "LANG": "C.UTF-8"}
+    env["UVCALL_STATE_DIR"] = str(place / "bin" / "state")
     found = {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](place, env)
-    return {line: {word.rstrip("/") for word in words} for line, words in zip(LINES, found, strict=True)}
+    # What a shell would take for its own stands quoted; a `$(touch-evil)` would be a command that is not found.
+    return {
+        line: {word.rstrip("/").replace("\\", "") for word in words} for line, words in zip(LINES, found, strict=True)
+    }
 
 
 def _readline(line):

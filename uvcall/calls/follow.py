@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from uvcall.calls.attempt import Attempt
 from uvcall.calls.desk import Desk, Late
 from uvcall.calls.ports import Agents, CarrierLine, Clock, Moment, Observer, Progress
+from uvcall.calls.spoken import Spoken
 from uvcall.core.callstate import CallState, Sighting, sight_agent, sight_leg, step
 from uvcall.core.model import Cause, LegState
 from uvcall.errors import UvcallError
@@ -60,6 +61,7 @@ class _Follower:
     since: float = 0.0
     hang_ups: int = 0
     failures: int = 0
+    spoken: Spoken = field(default_factory=Spoken)
 
     def poll(self) -> None:
         """Ask both peers once."""
@@ -124,9 +126,8 @@ class _Follower:
         except (UvcallError, Late):
             self.failures += 1
             return
-        known = len(self.attempt.lines)
         self.attempt.lines = lines
-        for line in lines[known:]:
+        for line in self.spoken.take(lines):
             self.watch(Progress(Moment.LINE, line.text, line))
 
     def for_s(self) -> float:

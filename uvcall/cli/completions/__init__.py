@@ -1,7 +1,7 @@
 """Shell completions, written from the command tree: `python -m uvcall.cli.completions DIRECTORY`.
 
-The scripts hold everything that they offer, so that pressing Tab never starts Python. What only a running program
-could know (agents, voices, calls, profiles) they do not complete.
+The scripts hold what they offer, so that pressing Tab never starts Python. Of what only a vendor knows (agents, voices,
+models) they offer what uvcall has listed lately (`uvcall.cli.known_names`). Calls and profiles they do not complete.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import shlex
 from typing import Final
 
 from uvcall.cli.completions.tree import Command, Kind, Slot
+from uvcall.cli.known_names import FOLDER, KEPT_DAYS
 
 _HEAD: Final = r"""# bash completion for uvcall: generated from the program's command tree.
 
@@ -33,6 +34,27 @@ _uvcall_offer() {
   while IFS= read -r found; do
     COMPREPLY[${#COMPREPLY[@]}]=$before$found
   done < <(compgen "$@" -- "$cur")
+}
+
+# Offer the names of agents, voices or models that `uvcall config $1` has listed in the last @days@ days. What stands in
+# that file are a vendor's words: they are compared and quoted here, and nothing ever expands them.
+_uvcall_known() {
+  local dir=${UVCALL_STATE_DIR:-} file name about
+  if [[ -z $dir ]]; then
+    case $OSTYPE in
+      darwin*) dir="$HOME/Library/Application Support/uvcall" ;;
+      *) dir=${XDG_STATE_HOME:-$HOME/.local/state}/uvcall ;;
+    esac
+  fi
+  file=$dir/@folder@/$1
+  [[ -r $file && -n $(find "$file" -mtime -@days@ 2>/dev/null) ]] || return 0
+  while IFS=$'\t' read -r name about; do
+    # An agent is named by its id, and found by its name as well.
+    if [[ $name == "${cur//\\/}"* || ($1 == agents && $about == "${cur//\\/}"*) ]]; then
+      printf -v name %q "$name"
+      COMPREPLY[${#COMPREPLY[@]}]=$before$name
+    fi
+  done <"$file"
 }
 
 _uvcall() {
@@ -109,6 +131,7 @@ _uvcall() {
 
   case $how in
     words) _uvcall_offer -W "$words" ;;
+    known) _uvcall_known "$words" ;;
     list)
       if [[ $cur == *,* ]]; then
         before=$before${cur%,*},
@@ -167,7 +190,8 @@ def script(tree: Command) -> str:
         below = " ".join(sub.path[-1] for sub in command.commands)
         commands.append(f"    {shlex.quote(path)}) options={shlex.quote(long)} commands={shlex.quote(below)} ;;")
     lines = [f"    {_patterns(places)}) {setting} ;;" for setting, places in slots.items()]
-    return _HEAD.replace("@slots@", "\n".join(lines)).replace("@commands@", "\n".join(commands))
+    head = _HEAD.replace("@folder@", FOLDER).replace("@days@", str(KEPT_DAYS))
+    return head.replace("@slots@", "\n".join(lines)).replace("@commands@", "\n".join(commands))
 
 
 def _setting(slot: Slot) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from uvcall.cli.completions.tree import Command, Kind, Option, Slot
+from uvcall.cli.known_names import FOLDER, KEPT_DAYS
 
 _HEAD: Final = """# fish completion for uvcall: generated from the program's command tree.
 
@@ -61,6 +62,26 @@ function __uvcall_at_file
     end
 end
 
+# The names of agents, voices or models that `uvcall config $argv[1]` has listed in the last @days@ days.
+function __uvcall_known
+    set -l dir $UVCALL_STATE_DIR
+    if test -z "$dir"
+        if test (uname) = Darwin
+            set dir "$HOME/Library/Application Support/uvcall"
+        else if test -n "$XDG_STATE_HOME"
+            set dir $XDG_STATE_HOME/uvcall
+        else
+            set dir $HOME/.local/state/uvcall
+        end
+    end
+    set -l file $dir/@folder@/$argv[1]
+    if test -r "$file"
+        set -l fresh (find $file -mtime -@days@ 2>/dev/null)
+        test -n "$fresh"
+        and cat $file
+    end
+end
+
 complete -c uvcall -f
 """
 
@@ -92,7 +113,8 @@ def script(tree: Command) -> str:
             lines += _option(here, option)
             takes += [f"{path} {name}" for name in option.names if option.slot]
     commands = [" ".join(command.path) for command in tree.walk() if command.path]
-    head = _HEAD.replace("@commands@", _quoted(commands)).replace("@takes@", _quoted(takes))
+    head = _HEAD.replace("@folder@", FOLDER).replace("@days@", str(KEPT_DAYS))
+    head = head.replace("@commands@", _quoted(commands)).replace("@takes@", _quoted(takes))
     return head + "\n".join(lines) + "\n"
 
 
@@ -113,6 +135,8 @@ def _name(name: str) -> str:
 def _offer(slot: Slot) -> str:
     if slot.kind is Kind.LIST:
         return f"-a {_quote('(__uvcall_list ' + ' '.join(word for word, _ in slot.words) + ')')}"
+    if slot.kind is Kind.KNOWN:
+        return f"-a {_quote(f'(__uvcall_known {slot.words[0][0]})')}"
     if slot.kind is Kind.WORDS:
         # fish expands the list once more: a tab stands before what is said about a word.
         words = (f"{word}\\t{_quote(about)}" if about else word for word, about in slot.words)

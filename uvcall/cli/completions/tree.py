@@ -23,6 +23,7 @@ class Kind(Enum):
     FILE = "file"
     AT_FILE = "at-file"  #: `@` and a file name; anything else is the text itself
     DIRECTORY = "directory"
+    KNOWN = "known"  #: what `uvcall config NAMES` has listed lately; the slot's only word is NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,9 @@ _WORDS: Final[dict[str, Slot]] = {
     "scenario": Slot("scenario", Kind.WORDS, tuple((s.name, s.about) for s in SCENARIOS.values())),
     "expect": Slot("outcome", Kind.LIST, tuple((outcome.value, "") for outcome in Outcome)),
     "key": Slot("setting", Kind.WORDS, tuple((key.name, key.help) for key in SCHEMA.values())),
+    "agent": Slot("agent", Kind.KNOWN, (("agents", ""),)),
+    "voice": Slot("voice", Kind.KNOWN, (("voices", ""),)),
+    "model": Slot("model", Kind.KNOWN, (("models", ""),)),
     "faults": Slot("faults", Kind.WORDS, (("off", "none"), ("on", "a few of each"))),
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from uvcall.cli.completions.tree import Command, Kind, Option, Slot
+from uvcall.cli.known_names import FOLDER, KEPT_DAYS
 
 _HEAD: Final = """#compdef uvcall
 # zsh completion for uvcall: generated from the program's command tree.
@@ -17,6 +18,23 @@ _uvcall_at_file() {
   elif [[ -z $PREFIX ]]; then
     compadd -S '' -- @
   fi
+}
+
+# The names of agents, voices or models that `uvcall config $1` has listed in the last @days@ days.
+_uvcall_known() {
+  local dir=${UVCALL_STATE_DIR:-} name about
+  if [[ -z $dir ]]; then
+    case $OSTYPE in
+      darwin*) dir="$HOME/Library/Application Support/uvcall" ;;
+      *) dir=${XDG_STATE_HOME:-$HOME/.local/state}/uvcall ;;
+    esac
+  fi
+  local -a files=($dir/@folder@/$1(N.m-@days@)) found=()
+  (( $#files )) || return 1
+  while IFS=$'\t' read -r name about; do
+    found+=("${name//:/\\:}:$about")
+  done < $files[1]
+  _describe -t names $1 found
 }
 """
 
@@ -38,7 +56,8 @@ _ACTIONS: Final = {
 
 def script(tree: Command) -> str:
     """Return the script: one function for each command."""
-    return _HEAD + "".join(_function(command) for command in tree.walk()) + _TAIL
+    head = _HEAD.replace("@folder@", FOLDER).replace("@days@", str(KEPT_DAYS))
+    return head + "".join(_function(command) for command in tree.walk()) + _TAIL
 
 
 def _function(command: Command) -> str:
@@ -102,6 +121,8 @@ def _action(slot: Slot) -> str:
         return "((" + " ".join(f'{_plain(word)}\\:"{_doubled(about)}"' for word, about in slot.words) + "))"
     if slot.kind is Kind.WORDS:
         return "(" + " ".join(_plain(word) for word, _ in slot.words) + ")"
+    if slot.kind is Kind.KNOWN:
+        return f" _uvcall_known {slot.words[0][0]}"  # with a blank before it: without further arguments
     return _ACTIONS[slot.kind]
 
 

@@ -90,7 +90,7 @@ def create_call(spec: CallSpec) -> CreateCall:
         UsageError: A field is unknown, of the wrong kind, contradicts another, or does not exist for an agent's call.
     """
     if spec.agent is not None and not _AGENT_ID.fullmatch(spec.agent):
-        raise UsageError("--agent is not an agent's id", hint="copy the id from the agent's page, or its URL")
+        raise UsageError("--agent is not an agent's id", hint="uvcall config agents lists them")
     base = starting_body(spec.base, spec.agent)
     sections = (_voice, _speech, _first_speaker, _tools, _silence, _limits, _metadata, _medium)
     body = dict(base)
