@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-from uvcall.core.audio import Pcm, Resampling, at_rate, resample
+from uvcall.core.audio import Pcm, at_rate
 from uvcall.errors import LocalError
 from uvcall.softphone.playback import piece_bytes
 
@@ -160,16 +160,9 @@ class WavSink:
 
     def close(self) -> None:
         """Write what waits and close."""
-        try:
-            self._write()
-            if self._file is not None:
-                self._file.close()
-            if self._stream is not None:
-                self._stream.close()
-        except OSError as error:
+        self._write()
+        if (error := self._shut()) is not None:
             raise self._lost(error) from error
-        finally:
-            self._file = self._stream = None
 
     def _write(self) -> None:
         if self._file is None:
@@ -177,9 +170,21 @@ class WavSink:
         try:
             self._file.writeframes(self._waiting)
         except OSError as error:
-            self._file = None
+            self._shut()
             raise self._lost(error) from error
         self._waiting.clear()
+
+    def _shut(self) -> OSError | None:
+        """Close both layers, whatever the first one says; return what it said."""
+        said = None
+        for layer in (self._file, self._stream):
+            try:
+                if layer is not None:
+                    layer.close()
+            except OSError as error:
+                said = said or error
+        self._file = self._stream = None
+        return said
 
     def _lost(self, error: OSError) -> LocalError:
         return LocalError(
@@ -266,40 +271,3 @@ class PipeSink:
 
     def close(self) -> None:
         """Leave the stream to whom it belongs."""
-
-
-class Resampled:
-    """A source at another rate than the call's."""
-
-    def __init__(self, source: Source, from_rate: int, to_rate: int) -> None:
-        self._source = source
-        self._rates = Resampling(from_rate, to_rate)
-        self._kept = b""
-
-    @property
-    def live(self) -> bool:
-        """Say whether somebody speaks there."""
-        return self._source.live
-
-    def open(self) -> None:
-        """Begin."""
-        self._source.open()
-
-    def read(self, size: int) -> bytes | None:
-        """Return the next piece at the call's rate."""
-        wanted = size * self._rates.from_rate // self._rates.to_rate // 2 * 2
-        while len(self._kept) < size:
-            piece = self._source.read(wanted)
-            if piece is None:
-                if not self._kept:
-                    return None
-                self._kept = self._kept.ljust(size, b"\0")
-                break
-            out, self._rates = resample(piece, self._rates)
-            self._kept += out
-        piece, self._kept = self._kept[:size], self._kept[size:]
-        return piece
-
-    def close(self) -> None:
-        """End."""
-        self._source.close()

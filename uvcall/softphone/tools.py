@@ -14,7 +14,7 @@ import shlex
 import shutil
 import signal
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from uvcall.core.wire import ultravox as uv
@@ -25,6 +25,8 @@ LONGEST_RESULT: Final = 15_000
 #: Seconds; the conversation stands still meanwhile, and Ultravox itself waits 40 at most.
 DEFAULT_LIMIT_S: Final = 30.0
 _KEPT_WORDS: Final = 2000
+#: Seconds after SIGKILL.
+_DEATH_S: Final = 1.0
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _FORM: Final = "--client-tool weather='python weather.py'"
@@ -84,88 +86,84 @@ async def run_tool(tool: ClientTool, invocation: uv.ToolInvocation, limit_s: flo
         result = uv.ToolResult(invocation.invocation_id, error_type=_FAILED, error_message=f"{tool.name}: {words}")
         return Ran(result, f"the tool {tool.name} {words}" + (f": {more}" if more else ""))
 
+    loop = asyncio.get_running_loop()
     try:
-        process = await asyncio.create_subprocess_exec(
+        transport, run = await loop.subprocess_exec(
+            lambda: _Run(loop.create_future(), loop.create_future()),
             *tool.argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
             # A group of its own: what it has started goes with it, and Ctrl-C does not reach it before us.
             start_new_session=True,
         )
     except OSError as error:
         return failed(f"cannot be run: {error.strerror or type(error).__name__}")
     try:
+        pipe = transport.get_pipe_transport(0)
+        if isinstance(pipe, asyncio.WriteTransport):
+            pipe.write(_parameters(invocation.parameters))
+            pipe.close()  # when all is written
         async with asyncio.timeout(limit_s):
-            output, words = await _converse(process, _parameters(invocation.parameters))
-            code = await process.wait() if len(output) <= LONGEST_RESULT else 0
+            await run.done
     except TimeoutError:
         return failed(f"has not ended within {limit_s:g} s")
     finally:
-        _kill(process)
-    said = " ".join(words.decode("utf-8", "replace").split())[:200]
-    if len(output) > LONGEST_RESULT:
+        _kill(transport)
+        await asyncio.wait({run.exited}, timeout=_DEATH_S)
+        transport.close()
+    if len(run.output) > LONGEST_RESULT:
         return failed(f"prints more than {LONGEST_RESULT:,} bytes")
-    if code:
-        return failed(f"ended with exit code {code}", said)
+    if code := transport.get_returncode():
+        return failed(f"ended with exit code {code}", " ".join(run.words.decode("utf-8", "replace").split())[:200])
     try:
-        text = output.decode()
+        text = run.output.decode()
     except UnicodeDecodeError:
         return failed("prints what is not UTF-8 text")
     return Ran(uv.ToolResult(invocation.invocation_id, text.rstrip("\r\n")))
 
 
-async def _converse(process: asyncio.subprocess.Process, parameters: bytes) -> tuple[bytes, bytes]:
-    """Write the parameters and read what comes; of stdout one byte more than may come, of stderr the beginning."""
-    if process.stdin is None or process.stdout is None or process.stderr is None:
-        raise RuntimeError("the pipes were asked for")
-    beside = (
-        asyncio.create_task(_write(process.stdin, parameters)),
-        asyncio.create_task(_first(process.stderr, _KEPT_WORDS)),
-    )
-    try:
-        output = await _read(process.stdout, LONGEST_RESULT + 1)
-        words = await beside[1] if len(output) <= LONGEST_RESULT else b""
-    finally:
-        for task in beside:
-            task.cancel()
-    return output, words
+@dataclass(slots=True)
+class _Run(asyncio.SubprocessProtocol):
+    """What a tool prints, until it has ended or printed too much."""
+
+    done: asyncio.Future[None]
+    exited: asyncio.Future[None]
+    output: bytearray = field(default_factory=bytearray)
+    words: bytearray = field(default_factory=bytearray)  #: the beginning of its stderr; the rest is read away
+    _open: set[int] = field(default_factory=lambda: {1, 2})
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd != 1:
+            self.words += data[: _KEPT_WORDS - len(self.words)]
+        elif len(self.output) <= LONGEST_RESULT:
+            self.output += data
+            if len(self.output) > LONGEST_RESULT:
+                _settle(self.done)
+
+    def pipe_connection_lost(self, fd: int, _exc: Exception | None) -> None:
+        self._open.discard(fd)
+        self._look()
+
+    def process_exited(self) -> None:
+        _settle(self.exited)
+        self._look()
+
+    def _look(self) -> None:
+        if self.exited.done() and not self._open:
+            _settle(self.done)
 
 
-async def _write(stream: asyncio.StreamWriter, content: bytes) -> None:
-    with contextlib.suppress(ConnectionError):  # a tool may do without its parameters
-        stream.write(content)
-        await stream.drain()
-    stream.close()
-
-
-async def _read(stream: asyncio.StreamReader, most: int) -> bytes:
-    """Return the first `most` bytes; a stream that goes on is left to be killed with its process."""
-    kept = bytearray()
-    while len(kept) < most:
-        piece = await stream.read(most - len(kept))
-        if not piece:
-            break
-        kept += piece
-    return bytes(kept)
-
-
-async def _first(stream: asyncio.StreamReader, most: int) -> bytes:
-    """Return the first `most` bytes, and read on to the end: a tool must not wait for somebody to read its words."""
-    kept = await _read(stream, most)
-    while await stream.read(1 << 16):
-        pass
-    return kept
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _parameters(parameters: Mapping[str, object]) -> bytes:
     return json.dumps(dict(parameters), ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _kill(process: asyncio.subprocess.Process) -> None:
+def _kill(transport: asyncio.SubprocessTransport) -> None:
     """End whatever the tool has left running; where there are no groups, the tool itself."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        elif process.returncode is None:
-            process.kill()
+            os.killpg(transport.get_pid(), signal.SIGKILL)
+        elif transport.get_returncode() is None:
+            transport.kill()
