@@ -112,6 +112,16 @@ def test_a_call_that_nobody_pays_for_is_told_in_the_exit_code(run_uvcall):
     assert ready["sandbox"].startswith("http://127.0.0.1:")
 
 
+def test_a_new_sandbox_knows_nothing_of_the_callers_of_another(run_uvcall, home):
+    kept = home / "uvcall" / "sandbox"
+    kept.mkdir(mode=0o700, parents=True)
+    for name in ("inbound.db", "inbound.db-wal", "numbers.json"):
+        (kept / name).write_text("of an earlier one")
+    ran = run_uvcall("serve-inbound", "--sandbox", "--port", "0", "--provider", "plivo", "--ring", *FAST)
+    assert ran.code == 0
+    assert not (kept / "numbers.json").exists()
+
+
 def test_a_number_that_leads_here_can_be_rung_by_itself(start_uvcall, run_uvcall):
     process = start_uvcall("serve-inbound", "--sandbox", "--port", "0", *FAST, "--configure-number", c.PLIVO_FROM)
     assert json.loads(process.stdout.readline())["numbers"] == {c.PLIVO_FROM: "plivo"}

@@ -199,8 +199,6 @@ def leading(
         LocalError: What is remembered cannot be read.
     """
     memory = NumberFile(directory / NAME)
-    if context.running is not None:
-        memory.save(())  # of a sandbox that has gone, and its numbers with it
     mine = {one.number for one in numbers}
     left = [one.number for one in memory.load() if one.number not in mine]
     if left:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from uvcall.cli.context import Context
 from uvcall.core.carrier import Provider
-from uvcall.errors import UsageError, UvcallError
+from uvcall.errors import LocalError, UsageError, UvcallError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from uvcall.cli.serve_flags import ServeFlags
 
 
@@ -33,6 +35,24 @@ def start(context: Context, flags: ServeFlags) -> None:
     context.start_sandbox(
         sandbox_options(SimpleNamespace(**given, scenario=None, callee_audio=None, agent_script=None))
     )
+
+
+def forget(directory: Path) -> None:
+    """Remove what an earlier sandbox has left behind: its calls and its numbers have gone with it.
+
+    Raises:
+        LocalError: It cannot be removed.
+    """
+    from uvcall.cli.number_file import NAME as NUMBERS
+    from uvcall.journal.inbound import NAME as LEDGER
+
+    for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", NUMBERS):
+        try:
+            (directory / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise LocalError(
+                f"{directory / name} cannot be removed: {error.strerror}", hint="check the directory's permissions"
+            ) from error
 
 
 @contextmanager

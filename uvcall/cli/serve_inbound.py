@@ -143,6 +143,8 @@ def run(context: Context, flags: ServeFlags) -> int:
     with inbound.only_one(directory), inbound_sandbox.shown(context, providers) as ready:
         from uvcall.cli.inbound_place import place_of
 
+        if flags.sandbox:
+            inbound_sandbox.forget(directory)
         place = place_of(context, flags, settings, providers, directory)
         leading = inbound_numbers.leading(context, settings, numbers, place.base, directory, providers)
         if numbers:
