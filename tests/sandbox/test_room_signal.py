@@ -74,14 +74,17 @@ def test_answers_carry_what_they_answer(classes):
 @settings(max_examples=30)
 def test_data_packets_come_back_whole(payload):
     pytest.importorskip("google.protobuf")
-    assert signal.unpack(signal.pack(payload, WHO)) == payload
+    assert signal.unpack(signal.pack(payload, WHO), WHO) == payload
 
 
-def test_packets_that_are_not_for_people_are_passed_over(classes):
-    assert signal.unpack(b"") is None
-    assert signal.unpack(b"\x52\x00") is None  # field 10: an RPC request
+def test_packets_that_are_not_for_the_agent_are_passed_over(classes):
+    for names, payload in ((["agent", "x"], b"hi"), (["x"], None), ([], b"hi")):
+        packet = classes["DataPacket"](user={"payload": b"hi"}, destination_identities=names)
+        assert signal.unpack(packet.SerializeToString(), WHO) == payload
+    assert signal.unpack(b"", WHO) is None
+    assert signal.unpack(b"\x52\x00", WHO) is None  # field 10: an RPC request
     with pytest.raises(signal.SignalError):
-        signal.unpack(b"\xff")
+        signal.unpack(b"\xff", WHO)
 
 
 # -- what a client says -----------------------------------------------------------------------------------------------
@@ -117,7 +120,7 @@ def test_any_bytes_are_read_or_refused(raw):
     pytest.importorskip("google.protobuf")
     try:
         signal.read(raw)
-        signal.unpack(raw)
+        signal.unpack(raw, WHO)
     except signal.SignalError:
         pass
 

@@ -217,7 +217,7 @@ class Room:
 
     def _packet(self, packet: bytes) -> None:
         try:
-            payload = signal.unpack(packet)
+            payload = signal.unpack(packet, self.who)
         except signal.SignalError as error:
             self._note("room.invalid", reason=str(error)[:200])
             return

@@ -82,6 +82,7 @@ FIELDS: Final[Mapping[str, Mapping[str, tuple[int, str]]]] = {
     },
     "DataPacket": {
         "participant_identity": (4, "string"),
+        "destination_identities": (5, "string*"),
         "participant_sid": (17, "string"),
         "user": (2, "UserPacket|"),
     },

@@ -230,14 +230,15 @@ def pack(payload: bytes, who: Identity) -> bytes:
     return packet
 
 
-def unpack(raw: bytes) -> bytes | None:
-    """Return what a data packet of the client holds; None for one that is not meant for people (RPC, streams, …).
+def unpack(raw: bytes, who: Identity) -> bytes | None:
+    """Return what a data packet of the client tells the agent; None for one to somebody else, or an RPC, a stream, ….
 
     Raises:
         SignalError: It is no data packet.
     """
     packet = _parse("DataPacket", raw)
-    return packet.user.payload if packet.WhichOneof("one") == "user" else None
+    meant = not packet.destination_identities or who.agent in packet.destination_identities
+    return packet.user.payload if meant and packet.WhichOneof("one") == "user" else None
 
 
 def _parse(name: str, raw: bytes) -> Any:
