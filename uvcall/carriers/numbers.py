@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from uvcall.carriers import Account
 from uvcall.carriers._errors import AnswerError, AnswerLost, Manner, failed_read
@@ -17,6 +17,8 @@ from uvcall.core.number import Here, NumberSetup
 from uvcall.errors import ConfigError, Temporary, UvcallError
 
 T = TypeVar("T")
+
+_LATER: Final = "run it again later; where a number was led before is kept"
 
 
 class Numbers(Protocol):
@@ -69,8 +71,19 @@ def asking(manner: Manner, call: Callable[[], T]) -> T | None:
 def _told(trouble: UvcallError) -> UvcallError:
     """Say of a number what was written for calls."""
     if isinstance(trouble, Temporary):
-        trouble.hint = "run it again later; where a number was led before is kept"
+        trouble.hint = _LATER
     return trouble
+
+
+def entries(manner: Manner, found: Any) -> list[Any]:
+    """Return a list's entries.
+
+    Raises:
+        Temporary: It is no list: absence would prove nothing.
+    """
+    if isinstance(found, list):
+        return found
+    raise Temporary(f"{manner.title} answered without a list", hint=_LATER, peer=manner.peer)
 
 
 def not_ours(manner: Manner, number: str) -> ConfigError:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from uvcall.carriers import Account
 from uvcall.carriers._errors import plain_id
-from uvcall.carriers.numbers import asking, not_ours
+from uvcall.carriers.numbers import asking, entries, not_ours
 from uvcall.carriers.plivo import MANNER, Client, _ask
 from uvcall.core.number import Here, NumberSetup
 from uvcall.errors import ContractBroken
@@ -80,7 +80,7 @@ def _mine(client: Client, tag: str) -> str:
     for number in range(_PAGES):
         offset = number * _PAGE
         page = _sdk(client, lambda: client.sdk.applications.list(limit=_PAGE, offset=offset, app_name=tag))  # noqa: B023 - called at once
-        listed = getattr(page, "objects", None) or []
+        listed = entries(MANNER, getattr(page, "objects", None))
         for one in listed:
             if getattr(one, "app_name", None) == tag:
                 return plain_id(getattr(one, "app_id", None))

@@ -12,7 +12,7 @@ from typing import Any
 from uvcall.carriers import Account
 from uvcall.carriers._errors import plain_id
 from uvcall.carriers._telnyx_errors import MANNER
-from uvcall.carriers.numbers import asking, not_ours
+from uvcall.carriers.numbers import asking, entries, not_ours
 from uvcall.carriers.telnyx import Client, _ask
 from uvcall.core.number import Here, NumberSetup
 from uvcall.errors import ContractBroken
@@ -21,7 +21,7 @@ from uvcall.errors import ContractBroken
 def read(client: Client, account: Account, number: str) -> NumberSetup:  # noqa: ARG001 - the Protocol's shape
     """List the account's numbers that are this one."""
     listed = _sdk(client, lambda: client.sdk.phone_numbers.list(filter={"phone_number": number.lstrip("+")}))
-    for found in getattr(listed, "data", None) or ():
+    for found in entries(MANNER, getattr(listed, "data", None)):
         name = plain_id(getattr(found, "id", None))
         # The filter takes parts of a number too.
         if name and getattr(found, "phone_number", None) == number:
@@ -87,7 +87,7 @@ def _before(client: Client, connection: str) -> tuple[str, str]:
 def _mine(client: Client, tag: str) -> str:
     """Return the id of the TeXML application of this name; empty when there is none."""
     listed = _sdk(client, lambda: client.sdk.texml_applications.list(filter={"friendly_name": tag}, page_size=250))
-    for one in getattr(listed, "data", None) or ():
+    for one in entries(MANNER, getattr(listed, "data", None)):
         if getattr(one, "friendly_name", None) == tag:
             return plain_id(getattr(one, "id", None))
     return ""

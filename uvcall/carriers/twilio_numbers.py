@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from uvcall.carriers import Account
 from uvcall.carriers._errors import plain_id
-from uvcall.carriers.numbers import asking, not_ours
+from uvcall.carriers.numbers import asking, entries, not_ours
 from uvcall.carriers.twilio import MANNER, SID, Client, _ask
 from uvcall.core.number import Here, NumberSetup
 
@@ -32,7 +32,7 @@ def read(client: Client, account: Account, number: str) -> NumberSetup:  # noqa:
     listed = asking(
         MANNER, lambda: _ask(client, lambda: client.sdk.incoming_phone_numbers.list(phone_number=number, limit=_NEWEST))
     )
-    for found in listed or ():
+    for found in entries(MANNER, listed):
         sid = plain_id(found.sid, SID)
         # The filter takes parts of a number too.
         if sid and found.phone_number == number:
