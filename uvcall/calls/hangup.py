@@ -61,7 +61,9 @@ def hang_up(tools: Tools, subject: Subject) -> HungUp:
         side = Side.UNKNOWN if entry.placed == "no" else Side.OVER
         return HungUp(side, side, entry, entry.ultravox_call_id, _leg(entry))
     alive = entry.owner_alive(tools.alive)
-    if entry.open and entry.placed == "no" and not alive:
+    if entry.open and entry.placed == "no":
+        if alive:
+            raise _being_placed(subject, entry)
         return _settled(tools, HungUp(Side.UNKNOWN, Side.WAITING, entry, entry.ultravox_call_id))
     ends = _ends_of(tools, subject)
     if ends.leg is None and not ends.agent_there:
@@ -173,23 +175,32 @@ def _ends_of(tools: Tools, subject: Subject) -> _Ends:
 
 
 def _nobody_shows_it(tools: Tools, subject: Subject, entry: Entry, *, alive: bool) -> None:
-    """Say so where no vendor shows anything to hang up.
+    """Say so where no vendor shows anything that can be hung up.
 
     Raises:
-        Temporary: Another process is placing it; FateUnknown: nobody is, and it may ring all the same.
+        Temporary: Another process is placing it, or Ultravox dials; FateUnknown: nobody does, and it may ring.
     """
-    if alive:
-        pid = entry.owner.pid if entry.owner else "?"
+    if entry.open and entry.via == "ultravox" and entry.placed == "yes":
         raise Temporary(
-            f"{named(subject)} is being placed by process {pid}, and no vendor shows it yet: nothing was hung up",
-            hint=f"end that process, or run this again: kill -INT {pid}",
+            f"{named(subject)} is dialed by Ultravox, which takes no hang-up before somebody joins",
+            hint=f"run it again when it talks; it is over by {entry.death_at:%Y-%m-%d %H:%M:%SZ} in any case",
         )
+    if alive:
+        raise _being_placed(subject, entry)
     settled = _reconciler(tools).settle(entry) if entry.open else None
     if settled is not None and settled.entry.open:
         raise FateUnknown(
             f"no vendor shows {named(subject)}, which proves nothing: nothing was hung up",
             hint=settled.next or f"uvcall reconcile {entry.attempt_id}",
         )
+
+
+def _being_placed(subject: Subject, entry: Entry) -> Temporary:
+    pid = entry.owner.pid if entry.owner else "?"
+    return Temporary(
+        f"{named(subject)} is being placed by process {pid}, and no vendor shows it yet: nothing was hung up",
+        hint=f"end that process, or run this again: kill -INT {pid}",
+    )
 
 
 def _end(tools: Tools, subject: Subject, ends: _Ends) -> HungUp:
