@@ -18,7 +18,7 @@ from uvcall.core.number import Here
 from uvcall.core.phone import mask, require_e164
 from uvcall.core.secret import is_loopback
 from uvcall.core.settings import Settings
-from uvcall.errors import ConfigError, UsageError, UvcallError
+from uvcall.errors import ConfigError, LocalError, UsageError, UvcallError
 
 _OPTION: Final = "--configure-number"
 _RESTORE: Final = "run: uvcall serve-inbound --restore"
@@ -196,11 +196,17 @@ def leading(
     """Return the numbers of this run; say which ones an earlier run has left behind.
 
     Raises:
-        LocalError: What is remembered cannot be read.
+        LocalError: What is remembered cannot be read, and something is to be added to it.
     """
     memory = NumberFile(directory / NAME)
     mine = {one.number for one in numbers}
-    left = [one.number for one in memory.load() if one.number not in mine]
+    try:
+        left = [one.number for one in memory.load() if one.number not in mine]
+    except LocalError as error:
+        if numbers:
+            raise
+        context.out.warn(f"{error.message}: {error.hint}")
+        left = []
     if left:
         context.out.warn(f"{', '.join(left)} may still lead to an earlier run; {_RESTORE}")
     return Leading(context, settings, numbers, base.rstrip("/"), memory, providers)
