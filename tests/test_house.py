@@ -36,6 +36,7 @@ BESIDE_AN_SDK = {"uvcall/carriers/_requests.py"}
 #: them inside functions.
 INBOUND = {
     "uvcall/async_ultravox.py",
+    "uvcall/kept_alive.py",
     *(f"uvcall/calls/{name}.py" for name in ("agent_news", "answer", "call_control")),
     *(f"uvcall/server/{name}.py" for name in ("door", "inbound", "ledger", "site", "workers")),
 }

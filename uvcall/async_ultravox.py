@@ -1,6 +1,7 @@
-"""The Ultravox API over aiohttp, for a server: one pool of kept-alive connections, one deadline for each request.
+"""The Ultravox API for a server: kept-alive connections, one deadline for each request.
 
-httpx's own pool collapses when hundreds of requests are in flight; see tests/bench/inbound.py.
+Create Call, which every caller waits for, goes by `uvcall.kept_alive`; everything else, and all of it through a proxy,
+by aiohttp. httpx's own pool collapses when hundreds of requests are in flight; see tests/bench/inbound.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from uvcall.core.model import CreatedCall, UltravoxCall
 from uvcall.core.secret import LOOPBACK_HOSTS, JoinUrl, Secret, parse_join_url
 from uvcall.core.ultravox_api import answers, failures
 from uvcall.core.webhook import HttpResponse
+from uvcall.kept_alive import KeptAlive, Lost
 
 CONNECT_S: Final = 3.0
 
@@ -44,9 +46,9 @@ class AsyncUltravox:
         )
         self._headers_of_json = self._headers.copy()
         self._headers_of_json["content-type"] = "application/json"
-        self._urls: dict[str, URL] = {}
         # Loopback is never asked through a proxy. Asked once: aiohttp would look at the environment for each request.
         self._proxy = None if self.loopback else _proxy_for(self._base)
+        self._lines = KeptAlive(self._base, self._headers_of_json, limit=failures.LIMIT)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0, ttl_dns_cache=60),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -57,6 +59,7 @@ class AsyncUltravox:
 
     async def close(self) -> None:
         """Close the connections."""
+        self._lines.close()
         await self._session.close()
 
     async def create_call(self, path: str, body: bytes, *, within_s: float) -> CreatedCall:
@@ -70,7 +73,8 @@ class AsyncUltravox:
         Raises:
             UvcallError: As `core.ultravox_api.failures` says.
         """
-        response = await self._ask("POST", path.removeprefix("/api"), body, within_s=within_s)
+        ask = self._post if self._proxy is None else self._ask_to_post
+        response = await ask(path.removeprefix("/api"), body, within_s=within_s)
         return answers.read_created(response, loopback=self.loopback, rings=False, now=_now())
 
     async def join_url(self, call_id: str, *, within_s: float) -> JoinUrl | None:
@@ -105,15 +109,29 @@ class AsyncUltravox:
         body = json.dumps(request.body).encode()
         return answers.read_hung_up(await self._ask("POST", request.path, body, within_s=within_s), now=_now())
 
+    async def _post(self, path: str, body: bytes, *, within_s: float) -> HttpResponse:
+        try:
+            async with asyncio.timeout(within_s):
+                response = await self._lines.post(path, body)
+        except TimeoutError as error:
+            raise failures.lost("no answer in time", sent=True) from error
+        except Lost as error:
+            raise failures.lost(error.why, sent=error.sent) from error
+        if len(response.body) > failures.LIMIT:
+            raise failures.unreadable(f"it is larger than {failures.LIMIT:,} bytes")
+        for name, value in response.headers:
+            if name.lower() == "content-encoding" and value.lower() not in {"", "identity"}:
+                raise failures.unreadable("it is compressed, which was not asked for")
+        return response
+
+    async def _ask_to_post(self, path: str, body: bytes, *, within_s: float) -> HttpResponse:
+        return await self._ask("POST", path, body, within_s=within_s)
+
     async def _ask(
         self, method: str, path: str, body: bytes | None, *, within_s: float, query: dict[str, str] | None = None
     ) -> HttpResponse:
         connected = False
-        url = self._urls.get(path)
-        if url is None:
-            url = URL(self._base + path, encoded=True)
-            if method == "POST" and len(self._urls) < 16:  # Create Call's are few, and asked for often
-                self._urls[path] = url
+        url = URL(self._base + path, encoded=True)
         try:
             async with (
                 asyncio.timeout(within_s),
