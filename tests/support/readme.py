@@ -188,6 +188,11 @@ _BY_HAND = {
         "twilio": "the call's status; Voice Insights tells a refusal from a busy line, where the account has it",
         "plivo": "the call's record",
     },
+    "`--configure-number` sets": {
+        "telnyx": "the number's connection (`phone_numbers.update`)",
+        "twilio": "the number's addresses (`incoming_phone_numbers.update`)",
+        "plivo": "the number's application (`numbers.update`)",
+    },
     "webhook signature": {"telnyx": "Ed25519", "twilio": "HMAC-SHA1", "plivo": "HMAC-SHA256 (V3)"},
 }
 
