@@ -15,7 +15,7 @@ from uvcall.cli.serve_flags import Numbers, ServeFlags
 from uvcall.core.carrier import Provider
 from uvcall.core.secret import LOOPBACK_HOSTS
 from uvcall.core.settings import Settings
-from uvcall.errors import ConfigError, UsageError
+from uvcall.errors import ConfigError, LocalError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -223,9 +223,18 @@ def _providers(settings: Settings, flags: ServeFlags) -> tuple[Provider, ...]:
 
 
 def _directory(context: Context, flags: ServeFlags) -> Path:
-    """Return the state directory; what is played in the sandbox is not mixed with what was paid for."""
+    """Return the state directory; what is played in the sandbox is not mixed with what was paid for.
+
+    Raises:
+        LocalError: It cannot be made.
+    """
     directory = context.state_dir
     if flags.sandbox:
         directory /= "sandbox"
-        directory.mkdir(mode=0o700, exist_ok=True)
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise LocalError(
+                f"the directory {directory} cannot be made: {error.strerror}", hint="set UVCALL_STATE_DIR to another"
+            ) from error
     return directory
