@@ -103,11 +103,12 @@ def test_again_does_no_harm(peers, journal):
 def test_a_leg_that_the_carrier_has_forgotten_is_over(peers, journal):
     """Queued is also what a carrier says of a call that it does not list any more; this one took no hang-up."""
     peers.phone_hang_ups, peers.statuses = deque([False]), deque([QUEUED])
+    peers.agent_hang_ups = deque([False])
     done = end(peers, journal, up(journal, mine=True))
-    assert sides(done) == (Side.OVER, Side.HUNG_UP)
+    assert sides(done) == (Side.OVER, Side.OVER)
     peers.statuses = deque([NOT_FOUND])
     done = end(peers, journal, "CA1")
-    assert sides(done) == (Side.OVER, Side.HUNG_UP)
+    assert (sides(done), done.error) == ((Side.OVER, Side.OVER), None)
 
 
 def test_one_that_ended_before_is_seen_so(peers, journal):

@@ -314,6 +314,13 @@ def test_hang_up_of_what_is_over_is_no_error(status, answer):
     assert answers.read_hung_up(says(status, b""), now=NOW) is answer
 
 
+def test_a_page_of_somebody_elses_is_no_success():
+    with pytest.raises(ContractBroken):
+        answers.read_hung_up(says(200, b"<html>sign in to this network</html>"), now=NOW)
+    with pytest.raises(FateUnknown):
+        answers.read_done(says(200, b"<html>"), now=NOW, once=True)
+
+
 def test_hang_up_can_fail():
     with pytest.raises(Temporary):
         answers.read_hung_up(says(500, b""), now=NOW)

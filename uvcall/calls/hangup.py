@@ -108,33 +108,26 @@ class _Ends:
     def look(self) -> None:
         """Ask both ends where they are."""
         tools, leg, line, call_id = self.tools, self.leg, self.line, self.call_id
-        phone, agent = self.told
+        # One end that is hung up takes the other with it.
+        ended_now = Side.HUNG_UP if any(self.told) else Side.OVER
         if leg is not None and line is not None:
             try:
                 state = tools.lookup.ask(lambda: line.status(leg), leg.provider).state
             except UvcallError as error:
-                gone = error.status == 404
-                self.carrier = Side.OVER if gone and not phone else Side.HUNG_UP if gone else Side.UP
-                if not gone:
-                    self._note(0, error)
+                self.carrier = ended_now if error.status == 404 else Side.UP
+                self._note(0, error)
             else:
                 # "Queued" is also what a carrier says of a call that it does not list any more.
-                over = state is LegState.ENDED or (
-                    state is LegState.QUEUED and not phone and self.carrier_error is None
-                )
-                self.carrier = Side.UP if not over else Side.HUNG_UP if phone else Side.OVER
+                forgotten = state is LegState.QUEUED and not self.told[0] and self.carrier_error is None
+                self.carrier = ended_now if state is LegState.ENDED or forgotten else Side.UP
         if call_id is not None:
             try:
                 call = tools.ask(lambda agents: agents.get_call(call_id))
             except UvcallError as error:
-                self.agent = Side.OVER if error.status == 404 else Side.UNKNOWN
-                if error.status != 404:
-                    self._note(1, error)
+                self.agent = ended_now if error.status == 404 else Side.UNKNOWN
+                self._note(1, error)
             else:
-                if ended(call):
-                    self.agent = Side.HUNG_UP if agent else Side.OVER
-                else:
-                    self.agent = Side.UP if joined(call) else Side.WAITING
+                self.agent = ended_now if ended(call) else Side.UP if joined(call) else Side.WAITING
 
     def up(self) -> bool:
         """Say whether an end is still there that can be ended."""

@@ -23,6 +23,8 @@ def free(given: str, option: str, *, force: bool) -> Path:
     path = Path(given).expanduser()
     if path.is_dir():
         raise UsageError(f"{option}: {given} is a directory", hint=f"name a file in it: {option} {path / 'call'}")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{option}: {given} is no plain file", hint="name a new file")
     if not force and os.path.lexists(path):
         raise UsageError(f"{option}: {given} is there already", hint="name another file, or replace it with --force")
     return path

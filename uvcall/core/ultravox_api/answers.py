@@ -137,9 +137,11 @@ def read_hung_up(response: HttpResponse, *, now: datetime) -> bool:
 
 
 def read_done(response: HttpResponse, *, now: datetime, once: bool = False) -> None:
-    """Read an answer that says nothing but success (2xx); `once` as in `failure`."""
+    """Read an answer that says nothing but success (2xx); `once`: a doubt means that it may have been done."""
     if not 200 <= response.status < 300:
         raise failure(response, now=now, rings=once)
+    if response.body.strip() and parsed(response.body) is None:
+        raise unreadable("it is no JSON", rings=once)  # a page of whoever stands in between
 
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
