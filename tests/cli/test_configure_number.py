@@ -2,11 +2,16 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
 import pytest
 
+from uvcall.cli.inbound_numbers import wanted
+from uvcall.core.carrier import Provider
+from uvcall.core.settings import resolve
+from uvcall.errors import UsageError
 from uvcall.sandbox import credentials as c
 from uvcall.sandbox.faults import Faults, parse_faults
 from uvcall.sandbox.rest import plivo_numbers, telnyx_numbers, twilio_numbers
@@ -126,11 +131,11 @@ def kill_at(sandbox, monkeypatch):
     history.listener = None
 
 
-#: Twilio: read, change, look. Telnyx: read, two about the connection, list, make, change, look. Plivo: read, about the
+#: Telnyx: read, two about the connection, list, make, change, look. Plivo: read, about the
 #: application, list, make, change, look.
 @pytest.mark.parametrize(
     ("carrier", "nth", "when"),
-    [("twilio", 2, "after"), ("telnyx", 6, "after"), ("plivo", 5, "before")],
+    [("telnyx", 6, "after"), ("plivo", 5, "before")],
 )
 def test_a_kill_at_a_request_is_put_back_by_restore(serve, carriers, run_uvcall, kill_at, carrier, nth, when):
     before = carriers.held()
@@ -215,9 +220,6 @@ def test_a_number_that_cannot_be_led_here_ends_the_start_and_the_others_are_put_
 @pytest.mark.parametrize(
     ("argv", "code", "words"),
     [
-        (("--configure-number", "555"), 2, "E.164"),
-        (("--configure-number", "vonage:+12025550198"), 2, "no carrier that is served"),
-        (("--configure-number", "+12025550198", "--configure-number", "twilio:+12025550198"), 2, "twice"),
         (("--configure-number", "+12025550198", "--number", "+12025550199"), 2, "turned away"),
         (("--restore", "--sandbox"), 2, "goes without --sandbox"),
         (("--restore", "--configure-number", "+12025550198"), 2, "goes without --configure-number"),
@@ -229,6 +231,23 @@ def test_what_makes_no_sense_is_said_before_anybody_is_asked(carriers, run_uvcal
     assert (ran.code, ran.stdout) == (code, "")
     assert words in ran.stderr
     assert not [event for event in sandbox.history() if event["type"] == "request"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["555"], "E.164"),
+        (["+1202555O198"], "E.164"),
+        (["vonage:+12025550198"], "no carrier that is served"),
+        (["twilio:"], "E.164"),
+        ([":+12025550198"], "no carrier that is served"),
+        (["+12025550198", "twilio:+12025550198"], "twice"),
+    ],
+)
+def test_a_number_is_read_whole(texts, words):
+    settings = resolve(flags={"twilio.base_url": "http://127.0.0.1:1"}, env={}, file={})
+    with pytest.raises(UsageError, match=re.escape(words)):
+        wanted(texts, settings, [Provider.TWILIO])
 
 
 def test_a_carrier_must_know_where_to_send_the_calls(run_uvcall):
