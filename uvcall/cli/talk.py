@@ -12,7 +12,7 @@ import typer
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
 from uvcall.cli.record import carry_out
-from uvcall.cli.talk_flags import TalkFlags
+from uvcall.cli.talk_flags import Medium, TalkFlags
 from uvcall.core.model import CallRecord
 from uvcall.errors import UsageError
 
@@ -26,6 +26,9 @@ def talk(
     join_url: Annotated[
         str | None,
         typer.Option("--join-url", metavar="@FILE|-|env:NAME", help="Join a call that exists; the URL is a secret."),
+    ] = None,
+    medium: Annotated[
+        Medium | None, typer.Option("--medium", help="How the agent is reached (websocket).", show_default=False)
     ] = None,
     input_: Annotated[
         str | None,
@@ -65,7 +68,8 @@ def talk(
     ] = None,
     tool_timeout: Annotated[str, typer.Option(metavar="TIME", help="Longest run of a client tool.")] = "30s",
     input_rate: Annotated[
-        int | None, typer.Option(metavar="HZ", help="Sample rate of what is sent (16000).", show_default=False)
+        int | None,
+        typer.Option(metavar="HZ", help="Sample rate of what is sent (16000; webrtc: 48000).", show_default=False),
     ] = None,
     output_rate: Annotated[
         int | None, typer.Option(metavar="HZ", help="Sample rate of the agent's voice (as sent).", show_default=False)
@@ -150,13 +154,12 @@ def _talk(context: Context, flags: TalkFlags) -> CallRecord | None:
     """Do everything that `talk` does but show."""
     from uvcall.calls.desk import Desk
     from uvcall.calls.talk import talk as use_case
-    from uvcall.cli import save, talk_devices
+    from uvcall.cli import save, talk_devices, talk_medium
     from uvcall.cli.stay import SystemClock, signals
     from uvcall.cli.talk_plan import plan_talk
     from uvcall.cli.talk_screen import talk_screen
     from uvcall.softphone.phone import Softphone
     from uvcall.softphone.tape import Tape
-    from uvcall.softphone.websocket import WebSocketTransport
 
     directory = save.ready(flags.save) if flags.save is not None and not flags.dry_run else None
     if flags.sandbox:
@@ -167,6 +170,7 @@ def _talk(context: Context, flags: TalkFlags) -> CallRecord | None:
     if flags.dry_run:
         return _preview(context, plan)
     manner = plan.manner
+    reach = talk_medium.reach(plan.medium, manner, sandbox=flags.sandbox)
     source, sink = talk_devices.source(context, flags, manner), talk_devices.sink(context, flags, manner)
     if source.live and sink.live and not manner.half_duplex:
         context.out.say("wear headphones, or use --half-duplex: else the agent hears itself")
@@ -175,7 +179,7 @@ def _talk(context: Context, flags: TalkFlags) -> CallRecord | None:
     agents = context.ultravox(plan.settings) if plan.settings.get("ultravox.api_key") is not None else None
     tape = Tape(manner.rate, manner.output_rate) if directory is not None else None
     with talk_screen(context.out, typing=flags.text, keys=_help(flags, keyboard=keyboard)) as screen:
-        phone = Softphone(WebSocketTransport, source, sink, manner, tell=screen.news, wall=clock.now, tape=tape)
+        phone = Softphone(reach, source, sink, manner, tell=screen.news, wall=clock.now, tape=tape)
         with signals(desk), talk_devices.closing(phone):
             phone.open()
             with _hands(context, flags, phone, keyboard=keyboard):

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from uvcall.cli import options as opt
+
+
+class Medium(StrEnum):
+    """The media that `talk` has."""
+
+    WEBSOCKET = "websocket"
+    WEBRTC = "webrtc"
 
 
 class TalkFlags(NamedTuple):
     """The command line of `talk`, as given."""
 
     join_url: str | None
+    medium: Medium | None
     input_: str | None
     output: str | None
     text: bool

@@ -61,6 +61,7 @@ _KEYS: Final = (
     Key("call.first_speaker", "choice", help="who speaks first", choices=("user", "agent")),
     Key("call.greeting", help="what the agent says first, or to a silent callee"),
     Key("call.record", "bool", help="have Ultravox record the call"),
+    Key("talk.medium", "choice", "websocket", "how talk reaches the agent", choices=("websocket", "webrtc")),
     Key("server.public_url", "url", help="public URL that reaches serve-inbound"),
     Key("server.host", "ident", "127.0.0.1", "address that serve-inbound listens on"),
     Key("server.port", "int", 8080, "port that serve-inbound listens on", low=0, high=65_535),
