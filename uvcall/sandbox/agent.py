@@ -20,6 +20,7 @@ from uvcall.sandbox.scenarios import SCENARIOS
 from uvcall.sandbox.session import Session
 from uvcall.sandbox.socket_session import SocketSession
 from uvcall.sandbox.ultravox_calls import Calls, SandboxCall, calls
+from uvcall.sandbox.websocket import accept
 from uvcall.sandbox.world import World
 
 _LARGEST_MESSAGE: Final = 1024 * 1024
@@ -28,13 +29,8 @@ _LARGEST_MESSAGE: Final = 1024 * 1024
 Opener = Callable[[World, Calls, SandboxCall, web.WebSocketResponse, web.Request], Session]
 
 
-def _line(provider: Provider) -> Opener:
-    return lambda world, kept, call, socket, request: LineSession(world, kept, call, socket, request, wire(provider))
-
-
-#: How each medium's join URL is served; one that is not here cannot be joined.
+#: How the join URLs of media beside the carriers' are served; what is in neither list cannot be joined.
 OPENERS: Final[Mapping[str, Opener]] = {
-    **{provider.value: _line(provider) for provider in Provider},
     "serverWebSocket": SocketSession,
     "webRtc": RoomSession,
 }
@@ -63,6 +59,8 @@ async def _join(world: World, request: web.Request) -> web.StreamResponse:
     if not socket.can_prepare(request):
         return web.Response(status=426, text="this is a WebSocket", headers={"Upgrade": "websocket"})
     call.taken = True
+    if call.provider is not None:
+        return await _talk_to_carrier(world, call, call.provider, request)
     await socket.prepare(request)
     session = OPENERS[call.medium](world, kept, call, socket, request)
     call.drop = session.break_off
@@ -75,6 +73,21 @@ async def _join(world: World, request: web.Request) -> web.StreamResponse:
     return socket
 
 
+async def _talk_to_carrier(
+    world: World, call: SandboxCall, provider: Provider, request: web.Request
+) -> web.StreamResponse:
+    """Take the connection out of the web server's hands: there may be hundreds, of fifty messages a second each."""
+    channel = accept(request, _LARGEST_MESSAGE)
+    session = LineSession(world, calls(world), call, channel, wire(provider))
+    call.drop = session.break_off
+    try:
+        await session.run()
+    finally:
+        call.drop = None
+        await channel.close()
+    return web.Response(status=500)  # written into a closed connection: nobody reads it
+
+
 def _refusal(world: World, call: SandboxCall | None, path: str) -> tuple[int, str] | None:
     if call is None or not call.join_url.endswith(path):
         return 404, "there is no such call"
@@ -85,7 +98,7 @@ def _refusal(world: World, call: SandboxCall | None, path: str) -> tuple[int, st
         return 410, "the call is over"
     if call.taken:
         return 409, "somebody has joined the call already"
-    if call.medium not in OPENERS:
+    if call.provider is None and call.medium not in OPENERS:
         return 501, f"the sandbox does not serve the medium {call.medium}"
     if strike(world, "ultravox", "join", call_id=call.call_id):
         return 503, "the agent does not join this time"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
 import secrets
 import signal
@@ -17,9 +18,11 @@ from uvcall.core.secret import LOOPBACK_HOSTS
 from uvcall.errors import LocalError, UsageError
 from uvcall.sandbox import agent, credentials, media, ultravox
 from uvcall.sandbox.callbacks import Messenger
+from uvcall.sandbox.event_loop import run_fast
 from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.faults import Faults, parse_faults
 from uvcall.sandbox.gate import Gate, Window
+from uvcall.sandbox.line_pool import pool
 from uvcall.sandbox.originate import Originator
 from uvcall.sandbox.rest import (
     plivo,
@@ -98,14 +101,16 @@ def ready_line(world: World) -> dict[str, Any]:
     }
 
 
-async def _run(world: World, announce: Callable[[Mapping[str, Any]], None], stop: asyncio.Event) -> None:
-    """Serve until `stop` is set.
+async def _run(
+    world: World, announce: Callable[[Mapping[str, Any]], None], stop: asyncio.Event, *, alone: bool = False
+) -> None:
+    """Serve until `stop` is set. `alone`: nobody else lives in this process, and it may start another.
 
     Raises:
         LocalError: The port cannot be had.
     """
     messenger = Messenger(world)
-    async with listening(world, messenger):
+    async with listening(world, messenger, pool(world).carry if alone else media.carry):
         try:
             announce(ready_line(world))
             await stop.wait()
@@ -115,17 +120,18 @@ async def _run(world: World, announce: Callable[[Mapping[str, Any]], None], stop
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
             await messenger.close()
+            await pool(world).close()
 
 
 @contextlib.asynccontextmanager
-async def listening(world: World, messenger: Messenger) -> AsyncIterator[Exchange]:
-    """Let all peers listen while the block runs; gives their phone network.
+async def listening(world: World, messenger: Messenger, carry: media.Carry = media.carry) -> AsyncIterator[Exchange]:
+    """Let all peers listen while the block runs; gives their phone network. `carry` carries its media streams.
 
     Raises:
         LocalError: The port cannot be had.
     """
     options = world.options
-    exchange = Exchange(world, messenger, media.stream)
+    exchange = Exchange(world, messenger, functools.partial(media.stream, by=carry))
     runner = web.AppRunner(
         new_app(world, exchange), access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S
     )
@@ -217,7 +223,7 @@ def serve(options: Options, announce: Callable[[Mapping[str, Any]], None]) -> No
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await _run(world, announce, stop)
+        await _run(world, announce, stop, alone=True)
 
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main())
+        run_fast(main())

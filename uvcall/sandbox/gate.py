@@ -12,6 +12,7 @@ from aiohttp import web
 
 from uvcall.errors import UsageError
 from uvcall.sandbox.faults import SLOW_S, Faults, parse_faults
+from uvcall.sandbox.line_pool import pool
 from uvcall.sandbox.rest import LostReply, Refusal, common_error, json_object
 from uvcall.sandbox.world import World
 
@@ -129,6 +130,8 @@ class Window:
                 web.post(f"{root}/_sandbox/reset", self.reset),
                 web.get(f"{root}/_sandbox/faults", self.show_faults),
                 web.post(f"{root}/_sandbox/faults", self.set_faults),
+                web.get(f"{root}/_sandbox/media", self.media),
+                web.post(f"{root}/_sandbox/media", self.count_media),
             )
         ]
 
@@ -150,6 +153,15 @@ class Window:
         for forget in self.world.on_reset:
             forget()
         return web.json_response({"reset": True})
+
+    async def media(self, request: web.Request) -> web.Response:  # noqa: ARG002  # a handler's shape
+        """Say how late the frames of media calls have been."""
+        return web.json_response((await pool(self.world).count()).as_json())
+
+    async def count_media(self, request: web.Request) -> web.Response:
+        """Count frames from now on."""
+        await pool(self.world).count(restart=True)
+        return await self.media(request)
 
     async def show_faults(self, request: web.Request) -> web.Response:  # noqa: ARG002  # a handler's shape
         """Show the plan."""

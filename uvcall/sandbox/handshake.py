@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Final
-
-import aiohttp
+from typing import Any, Final, TypeVar
 
 from uvcall.core.carrier import Provider
 from uvcall.sandbox import credentials
-from uvcall.sandbox.world import StreamEnd, StreamSpec
+from uvcall.sandbox.websocket import Channel, HandshakeFailed, connect
+from uvcall.sandbox.world import Leg, StreamEnd, StreamSpec
+
+_Result = TypeVar("_Result")
 
 _HANDSHAKE_S: Final = 10.0
-_CLOSE_S: Final = 2.0
 _LARGEST_MESSAGE: Final = 4 * 1024 * 1024
 
 
@@ -41,34 +42,27 @@ MANNERS: Final = {
 }
 
 
-def new_session() -> aiohttp.ClientSession:
-    """Return an HTTP client that follows no redirects."""
-    tracing = aiohttp.TraceConfig()
-    tracing.on_request_redirect.append(_refuse_redirect)
-    return aiohttp.ClientSession(trace_configs=[tracing])
-
-
-async def _refuse_redirect(*_: object) -> None:
-    # A WebSocket handshake that is redirected has failed: RFC 6455 leaves following to the client, and carriers do not.
-    raise aiohttp.ClientConnectionError("redirected")
-
-
-async def shake_hands(
-    session: aiohttp.ClientSession, spec: StreamSpec, manners: Manners
-) -> aiohttp.ClientWebSocketResponse | StreamEnd:
+async def shake_hands(spec: StreamSpec, manners: Manners) -> Channel | StreamEnd:
     """Open the stream's socket as often as the carrier tries; return it, or how it was refused."""
     detail = ""
     for _ in range(manners.attempts):
         try:
             async with asyncio.timeout(_HANDSHAKE_S):
-                return await session.ws_connect(
-                    spec.url,
-                    headers=dict(spec.headers),
-                    max_msg_size=_LARGEST_MESSAGE,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
-                )
-        except aiohttp.WSServerHandshakeError as error:
-            detail = f"HTTP {error.status}"
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+                return await connect(spec.url, spec.headers, _LARGEST_MESSAGE)
+        except HandshakeFailed as failed:
+            detail = str(failed)
+        except (OSError, TimeoutError, ValueError) as error:
             detail = type(error).__name__
     return StreamEnd("refused", detail)
+
+
+async def unless_over(leg: Leg, work: Coroutine[Any, Any, _Result]) -> _Result | None:
+    """Return the work's result, or None when the leg ended first."""
+    task = asyncio.ensure_future(work)
+    over = asyncio.ensure_future(leg.over.wait())
+    try:
+        await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        over.cancel()

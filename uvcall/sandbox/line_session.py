@@ -7,13 +7,11 @@ https://docs.ultravox.ai/telephony/telephony-platforms
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, field
 from typing import Final
 
-from aiohttp import WSMessage, WSMsgType, web
-
 from uvcall.core import audio
+from uvcall.core.audio import FRAME_S
 from uvcall.core.wire import Wire
 from uvcall.core.wire.events import (
     Audio,
@@ -29,16 +27,17 @@ from uvcall.core.wire.events import (
 )
 from uvcall.sandbox.conversation import Conversation
 from uvcall.sandbox.plans import plan
+from uvcall.sandbox.punctuality import Arrivals, punctuality
 from uvcall.sandbox.recording import Recording, sayings
 from uvcall.sandbox.script import Action, AskMark, DropQueued, Leave, Speak
-from uvcall.sandbox.session import alive, break_off
+from uvcall.sandbox.session import alive
 from uvcall.sandbox.ultravox_calls import Calls, SandboxCall
+from uvcall.sandbox.websocket import Channel
 from uvcall.sandbox.world import World
 
 #: Seconds of the real clock: a carrier says `start` at once; a line is silent if nothing came for a tenth of a second.
 _START_S: Final = 5.0
 _SILENT_LINE_S: Final = 0.1
-_ENDED: Final = frozenset({WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
 
 
 @dataclass(slots=True)
@@ -48,31 +47,40 @@ class LineSession:
     world: World
     calls: Calls
     call: SandboxCall
-    socket: web.WebSocketResponse
-    request: web.Request
+    channel: Channel
     wire: Wire
     stream: Started | None = None
     talk: Conversation | None = None
-    reason: str = ""
     heard: int = 0  #: messages with audio, ever
-    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _silent: bool = False
+    _early: list[Media] = field(default_factory=list)  #: what came on the heels of the start message
+    _begun: asyncio.Future[Started | None] = field(init=False)
+    _ended: asyncio.Future[str] = field(init=False)
+    _arrivals: Arrivals = field(init=False)
+    _loop: asyncio.AbstractEventLoop = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._begun, self._ended = self._loop.create_future(), self._loop.create_future()
+        self._arrivals = Arrivals(punctuality(self.world), FRAME_S / self.world.pace.speed)
 
     async def run(self) -> None:
         """Wait for the stream to start, talk until somebody ends it, and write down who did."""
+        call = self.call
+        self.channel.listen(self)
         try:
-            started = await self._start()
+            async with asyncio.timeout(_START_S):
+                started = await self._begun
         except (TimeoutError, WireError) as error:
             what = "no start message came" if isinstance(error, TimeoutError) else str(error)
-            self.calls.note(self.call, "error", "media", what[:200])
-            self.calls.join(self.call)
-            self.calls.end(self.call, "connection_error")
+            self.calls.note(call, "error", "media", what[:200])
+            self.calls.join(call)
+            self.calls.end(call, "connection_error")
             return
         if started is None:
-            self.call.taken = False  # gone before it began: the URL may still be joined
+            call.taken = False  # gone before it began: the URL may still be joined
             return
-        call = self.call
-        self.stream = started
-        self.talk = Conversation(
+        talk = self.talk = Conversation(
             plan(call.settings, self.world.options),
             started.sample_rate,
             lambda: sayings(self.world).heard(call.join_url),
@@ -80,57 +88,56 @@ class LineSession:
         )
         if call.settings["recordingEnabled"]:
             call.tape = Recording(started.sample_rate)
-        with alive(self.world, self.calls, call, self.talk, self._flush_later, self.break_off):
-            silence = asyncio.create_task(self._watch_silence(), name=f"silence {call.call_id}")
-            try:
-                await self._flush()
-                lost = await self._listen()
-            except (ConnectionError, OSError):
-                lost = "connection_error"
-            finally:
-                silence.cancel()
-        self.calls.end(call, self.reason or lost)
+        with alive(self.world, self.calls, call, talk, self._flush_later, self.break_off):
+            for event in self._early:
+                self._heed(event)
+            self._flush()
+            self._loop.call_later(_SILENT_LINE_S, self._watch_silence, 0)
+            reason = await self._ended
+        self.calls.end(call, reason)
 
-    async def _start(self) -> Started | None:
-        """Return the first message that matters, or None when the carrier left before it."""
-        async with asyncio.timeout(_START_S):
-            while True:
-                message = await self.socket.receive()
-                if message.type is WSMsgType.CLOSE or message.type in _ENDED:
-                    return None
-                event = self._decode(message)
-                if isinstance(event, Started):
-                    return event
-                if not isinstance(event, Connected):
-                    raise WireError("the carrier sent something else before its start message")
-
-    async def _listen(self) -> str:
-        """Take the carrier's messages until the socket ends; return the endReason if it was not the agent's doing."""
-        while True:
-            message = await self.socket.receive()
-            if message.type is WSMsgType.CLOSE:
-                return "hangup"
-            if message.type in _ENDED:
-                return "connection_error"
-            try:
-                event = self._decode(message)
-            except WireError as error:
+    def take(self, message: str | bytes) -> None:
+        """Take a message of the carrier's."""
+        if self._ended.done():
+            return
+        try:
+            event = self._decode(message)
+            if self.stream is None:
+                self._start(event)
+            elif self.talk is None:
+                self._early.append(event)
+            else:
+                self._heed(event)
+        except WireError as error:
+            if self.stream is None and not self._begun.done():
+                self._begun.set_exception(error)
+            elif self.stream is not None:
                 self.calls.note(self.call, "warning", "media", str(error)[:200])
-                continue
-            if isinstance(event, Stopped):
-                return "hangup"
-            self._take(event)
-            if self.talk is not None and self.talk.out:
-                await self._flush()
-            if self.reason:
-                return self.reason
 
-    def _decode(self, message: WSMessage) -> Media:
-        if message.type is not WSMsgType.TEXT:
+    def _decode(self, message: str | bytes) -> Media:
+        if isinstance(message, bytes):
             raise WireError("the carrier sent a binary message")
-        return self.wire.decode(Side.CARRIER, message.data)
+        return self.wire.decode(Side.CARRIER, message)
 
-    def _take(self, event: Media) -> None:
+    def over(self, code: int | None) -> None:
+        """Learn that the carrier's side has ended."""
+        if not self._begun.done():
+            self._begun.set_result(None)
+        self._end("connection_error" if code is None else "hangup")
+
+    def _end(self, reason: str) -> None:
+        if not self._ended.done():
+            self._ended.set_result(reason)
+
+    def _start(self, event: Media) -> None:
+        if isinstance(event, Started):
+            self.stream = event
+            if not self._begun.done():
+                self._begun.set_result(event)
+        elif not isinstance(event, Connected):
+            raise WireError("the carrier sent something else before its start message")
+
+    def _heed(self, event: Media) -> None:
         talk, stream = self.talk, self.stream
         if talk is None or stream is None:
             return
@@ -138,6 +145,7 @@ class LineSession:
             if event.track != "inbound":
                 return  # the agent's own voice, as Telnyx's both_tracks sends it back
             self.heard += 1
+            self._arrivals.note(self._loop.time())
             samples = audio.decode(stream.encoding, event.payload)
             talk.hear(samples)
             if self.call.tape is not None:
@@ -146,24 +154,25 @@ class LineSession:
             talk.reached(event.name)
         elif isinstance(event, Digit):
             talk.press(event.digit)
+        elif isinstance(event, Stopped):
+            self._end("hangup")
+        if talk.out:
+            self._flush()
 
-    async def _flush(self) -> None:
+    def _flush(self) -> None:
         """Do what the conversation asks for, in order."""
-        async with self._sending:
-            talk = self.talk
-            if talk is None or self.reason:
+        talk = self.talk
+        if talk is None or self._ended.done():
+            return
+        actions, talk.out = talk.out, []
+        for action in actions:
+            if isinstance(action, Leave):
+                self._leave(action)
                 return
-            actions, talk.out = talk.out, []
-            for action in actions:
-                if isinstance(action, Leave):
-                    await self._leave(action)
-                    return
-                await self.socket.send_str(self.wire.encode(Side.AGENT, self._event(action)))
+            self.channel.send(self.wire.encode(Side.AGENT, self._event(action)))
 
     async def _flush_later(self) -> None:
-        """Flush beside the listening task, which is the one that finds out about a lost connection."""
-        with contextlib.suppress(ConnectionError):
-            await self._flush()
+        self._flush()
 
     def _event(self, action: Action) -> Media:
         stream = self.stream
@@ -182,27 +191,27 @@ class LineSession:
             return Clear(stream.stream_id)
         raise TypeError(type(action).__name__)
 
-    async def _leave(self, action: Leave) -> None:
-        self.reason = action.reason
+    def _leave(self, action: Leave) -> None:
+        self._end(action.reason)
         if action.abrupt:
             self.calls.note(self.call, "error", "agent", "the agent's side broke")
             self.break_off()
-        else:
-            await self.socket.close()
 
     def break_off(self) -> None:
         """Let the connection just break: no close frame, nothing."""
-        break_off(self.request)
+        self.channel.break_off()
 
-    async def _watch_silence(self) -> None:
-        """Let the conversation's time pass while the carrier sends nothing at all."""
-        before, noted = self.heard, False
-        while True:
-            await asyncio.sleep(_SILENT_LINE_S)
-            if self.heard == before and self.talk is not None:
-                if not noted:
-                    self.calls.note(self.call, "warning", "audio_underflow", "no audio comes from the carrier")
-                noted = True
-                self.talk.wait(_SILENT_LINE_S * self.world.pace.speed)
-                await self._flush_later()
-            before = self.heard
+    def _watch_silence(self, before: int) -> None:
+        """Let the conversation's time pass while the carrier sends nothing at all; `before`: what it had sent."""
+        talk = self.talk
+        if talk is None or talk.over or self._ended.done():
+            return
+        if self.heard != before:
+            self._silent = False
+        else:
+            if not self._silent:
+                self.calls.note(self.call, "warning", "audio_underflow", "no audio comes from the carrier")
+            self._silent = True
+            talk.wait(_SILENT_LINE_S * self.world.pace.speed)
+            self._flush()
+        self._loop.call_later(_SILENT_LINE_S, self._watch_silence, self.heard)

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
-
-import aiohttp
+from typing import Any, Protocol
 
 from uvcall.core import audio
 from uvcall.core.carrier import Provider
@@ -38,53 +35,50 @@ from uvcall.core.wire.events import (
 )
 from uvcall.sandbox.callee import Person, pick_up
 from uvcall.sandbox.faults import DROP_S, strike
-from uvcall.sandbox.handshake import MANNERS, Manners, new_session, shake_hands
-from uvcall.sandbox.playout import Beat, Playout
-from uvcall.sandbox.recording import Recording, sayings, tapes
+from uvcall.sandbox.handshake import MANNERS, Manners, shake_hands, unless_over
+from uvcall.sandbox.playout import Playout
+from uvcall.sandbox.punctuality import Punctuality, punctuality
+from uvcall.sandbox.recording import Recording, Sayings, sayings, tapes
 from uvcall.sandbox.scenarios import scenario_for
+from uvcall.sandbox.ticker import ticker
+from uvcall.sandbox.websocket import Channel
 from uvcall.sandbox.world import Leg, StreamEnd, StreamSpec, World
 
-_CLOSE_S: Final = 2.0
-_LOST: Final = frozenset({aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR})
+
+class Carry(Protocol):
+    """Carries a stream whose fate is decided: `drops` says whether it breaks off after a while."""
+
+    def __call__(self, world: World, leg: Leg, spec: StreamSpec, *, drops: bool) -> Awaitable[StreamEnd]:
+        """Open the stream and carry it to its end; cancelling that closes the socket."""
 
 
-_Result = TypeVar("_Result")
+async def carry(world: World, leg: Leg, spec: StreamSpec, *, drops: bool) -> StreamEnd:
+    """Open the stream and carry it to its end, in this process."""
+    manners = MANNERS[leg.provider]
+    channel = await unless_over(leg, shake_hands(spec, manners))
+    if channel is None:
+        return StreamEnd("leg")
+    if isinstance(channel, StreamEnd):
+        world.history.record(leg.provider.value, "media.refused", carrier_call_id=leg.id, detail=channel.detail)
+        return channel
+    line = _Line(world, leg, spec, manners, wire(leg.provider), channel, drops=drops)
+    try:
+        return await line.live()
+    finally:
+        line.note_stop()
 
 
-async def stream(world: World, leg: Leg, spec: StreamSpec) -> StreamEnd:
+async def stream(world: World, leg: Leg, spec: StreamSpec, by: Carry = carry) -> StreamEnd:
     """Open the stream and carry it to its end. Cancelling it closes the socket.
 
     Returns:
         How it ended; the leg itself goes on unless it is what ended.
     """
-    manners = MANNERS[leg.provider]
-    async with new_session() as session:
-        if strike(world, leg.provider.value, "join", carrier_call_id=leg.id):
-            world.history.record(leg.provider.value, "media.refused", carrier_call_id=leg.id, detail="no connection")
-            return StreamEnd("refused", "no connection")
-        socket = await _unless_over(leg, shake_hands(session, spec, manners))
-        if socket is None:
-            return StreamEnd("leg")
-        if isinstance(socket, StreamEnd):
-            world.history.record(leg.provider.value, "media.refused", carrier_call_id=leg.id, detail=socket.detail)
-            return socket
-        line = _Line(world, leg, spec, manners, wire(leg.provider), socket)
-        try:
-            return await line.live()
-        finally:
-            line.note_stop()
-
-
-async def _unless_over(leg: Leg, work: Coroutine[Any, Any, _Result]) -> _Result | None:
-    """Return the work's result, or None when the leg ended first."""
-    task = asyncio.ensure_future(work)
-    over = asyncio.ensure_future(leg.over.wait())
-    try:
-        await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
-        return task.result() if task.done() else None
-    finally:
-        task.cancel()
-        over.cancel()
+    if strike(world, leg.provider.value, "join", carrier_call_id=leg.id):
+        world.history.record(leg.provider.value, "media.refused", carrier_call_id=leg.id, detail="no connection")
+        return StreamEnd("refused", "no connection")
+    drops = bool(strike(world, leg.provider.value, "stream", carrier_call_id=leg.id))
+    return await by(world, leg, spec, drops=drops)
 
 
 @dataclass(slots=True)
@@ -96,7 +90,8 @@ class _Line:
     spec: StreamSpec
     manners: Manners
     wire: Wire
-    socket: aiohttp.ClientWebSocketResponse
+    channel: Channel
+    drops: bool = False
     stream_id: str = ""
     sequence: int = 0
     chunk: int = 0
@@ -107,8 +102,14 @@ class _Line:
     playout: Playout = field(init=False)
     person: Person = field(init=False)
     tape: Recording = field(init=False)
-    beat: Beat = field(init=False)
+    known: Sayings = field(init=False)
+    size: int = field(init=False)  #: bytes of a frame of PCM
+    clock: Callable[[], float] = field(init=False)
+    ended: asyncio.Future[StreamEnd] = field(init=False)
+    worst_s: float = 0.0  #: the latest frame so far, in seconds of the real clock
     how: str = "cancelled"
+    counts: Punctuality = field(init=False)
+    flows: bool = False  #: the agent is in the middle of a line
 
     def __post_init__(self) -> None:
         spec, world = self.spec, self.world
@@ -116,7 +117,11 @@ class _Line:
         scenario = scenario_for(self.leg.scenario, self.leg.to)
         self.person = pick_up(scenario, spec.sample_rate, world.options.callee_audio, world.options.digits)
         self.tape = tapes(world).start(self.leg.id, spec.sample_rate)
-        self.beat = Beat(world.pace.speed)
+        self.known = sayings(world)
+        self.size = int(spec.sample_rate * audio.FRAME_S) * 2
+        self.clock = asyncio.get_running_loop().time
+        self.ended = asyncio.get_running_loop().create_future()
+        self.counts = punctuality(world)
         bits = f"{world.chance.getrandbits(128):032x}"
         prefix = self.manners.stream_prefix
         self.stream_id = spec.stream_id or (prefix + bits if prefix else str(uuid.UUID(hex=bits)))
@@ -129,98 +134,111 @@ class _Line:
                    bidirectional=spec.bidirectional)  # fmt: skip
         if spec.opened:
             spec.opened()
-        hears = asyncio.create_task(self._hear(), name=f"hear {self.leg.id}")
-        speaks = asyncio.create_task(self._speak(), name=f"speak {self.leg.id}")
-        over = asyncio.create_task(self.leg.over.wait(), name=f"over {self.leg.id}")
-        if strike(self.world, self.leg.provider.value, "stream", carrier_call_id=self.leg.id):
-            asyncio.get_running_loop().call_later(DROP_S / self.world.pace.speed, self._break_off)
+        over = asyncio.ensure_future(self.leg.over.wait())
+        if self.drops:
+            asyncio.get_running_loop().call_later(DROP_S / self.world.pace.speed, self.channel.break_off)
+        rest = self._begin()
         try:
-            await asyncio.wait({hears, speaks, over}, return_when=asyncio.FIRST_COMPLETED)
-            if not over.done() and not hears.done():
-                # Sending failed: what the agent's side said about it, if anything, stands in the last messages.
-                await asyncio.wait({hears}, timeout=_CLOSE_S)
-            if hears.done():
-                end = hears.result()
-            elif over.done():
-                end = StreamEnd("leg")
-                await self._say_goodbye()
-            else:
-                end = StreamEnd("broken", "sending failed")
+            both: set[asyncio.Future[Any]] = {self.ended, over}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            rest()
+            end = StreamEnd("leg")
+            if self.ended.done():
+                end = self.ended.result()
+            elif self.manners.greets:
+                self._send(Stopped(self.leg.id, self.manners.account_id, self.stream_id, self._next()))
             self.how = end.how
             return end
         finally:
-            for task in (hears, speaks, over):
-                task.cancel()
-            await asyncio.gather(hears, speaks, over, return_exceptions=True)
-            await self.socket.close()
+            rest()
+            over.cancel()
+            self.ended.cancel()
+            await self.channel.close()
 
-    def _break_off(self) -> None:
-        """Let the connection just break: no close frame, nothing."""
-        plug = self.socket.get_extra_info("socket")
-        if plug is not None and not self.socket.closed:
-            plug.shutdown(socket.SHUT_RDWR)
+    def _begin(self) -> Callable[[], None]:
+        """Say how the stream begins; take part in every beat from now on, until what is returned is called."""
+        try:
+            if self.manners.greets:
+                self._send(Connected())
+            self._send(self._started())
+        except WireError as error:
+            self._end(StreamEnd("broken", str(error)[:200]))
+            return lambda: None
+        self.channel.listen(self)
+        return ticker(self.world).add(self._turn)
+
+    def _end(self, end: StreamEnd) -> None:
+        if not self.ended.done():
+            self.ended.set_result(end)
 
     def note_stop(self) -> None:
         """Write down how much was said, both ways."""
         self._note("media.stopped", how=self.how, encoding=self.spec.encoding, sample_rate=self.spec.sample_rate,
                    frames_sent=self.chunk, frames_played=self.played, messages_received=self.received,
-                   worst_lateness_ms=round(self.beat.worst_s * 1000, 1))  # fmt: skip
+                   worst_lateness_ms=round(self.worst_s * 1000, 1))  # fmt: skip
 
-    async def _speak(self) -> None:
-        """Send the person's side, one frame for each 20 ms; and play the agent's side meanwhile."""
-        spec, leg, pace = self.spec, self.leg, self.world.pace
-        if self.manners.greets:
-            await self._send(Connected())
-        await self._send(self._started())
-        size = int(spec.sample_rate * audio.FRAME_S) * 2
-        known = sayings(self.world)
-        while not leg.over.is_set():
-            await self.beat.wait()
-            busy = self.playout.seconds > 0
-            heard, reached = self.playout.take(size)
-            self.played += busy
-            said = self.person.say(heard)
-            self.tape.add(said, heard)
-            if self.person.sentence:
-                known.begin(spec.url, self.person.sentence)
-            stamp = int(pace.now().timestamp() * 1000) if self.manners.epoch else self.chunk * 20
-            self.chunk += 1
-            sides = {"inbound": said, "outbound": heard}
-            for track in spec.tracks:
-                await self._send(
-                    Audio(
-                        audio.encode(spec.encoding, sides[track]),
-                        stream_id=self.stream_id,
-                        track="outbound" if track == "outbound" else "inbound",
-                        sequence=self._next(),
-                        chunk=self.chunk,
-                        timestamp_ms=stamp,
-                    )
+    def _turn(self, due: float) -> None:
+        """Live through the next 20 ms, or end the stream over what goes wrong in them."""
+        if self.leg.over.is_set() or self.ended.done():
+            return
+        try:
+            self._speak()
+        except Exception as error:  # noqa: BLE001  # it is raised again where the stream is waited for
+            self.ended.set_exception(error)
+            return
+        late = self.clock() - due
+        self.worst_s = max(self.worst_s, late)
+        self.counts.sent.add(late)
+
+    def _speak(self) -> None:
+        """Send one frame of the person's side; and play the agent's side meanwhile."""
+        spec = self.spec
+        self.played += self.playout.seconds > 0
+        heard, reached = self.playout.take(self.size)
+        person = self.person
+        said = person.say(heard)
+        self.tape.add(said, heard)
+        if person.sentence:
+            self.known.begin(spec.url, person.sentence)
+        stamp = int(self.world.pace.now().timestamp() * 1000) if self.manners.epoch else self.chunk * 20
+        self.chunk += 1
+        for track in spec.tracks:
+            outbound = track == "outbound"
+            self._send(
+                Audio(
+                    audio.encode(spec.encoding, heard if outbound else said),
+                    self.stream_id,
+                    "outbound" if outbound else "inbound",
+                    self._next(),
+                    self.chunk,
+                    stamp,
                 )
-            for name in reached:
-                await self._send(Mark(name, self.stream_id, self._next()))
-            if self.person.key:
-                await self._send(Digit(self.person.key, self.stream_id, self._next(), self._moment()))
-            if self.person.hung_up and self.world.hang_up is not None:
-                self.world.hang_up(leg, Cause.NORMAL, "callee")
+            )
+        for name in reached:
+            self._send(Mark(name, self.stream_id, self._next()))
+        if person.key:
+            self._send(Digit(person.key, self.stream_id, self._next(), self._moment()))
+        if person.hung_up and self.world.hang_up is not None:
+            self.world.hang_up(self.leg, Cause.NORMAL, "callee")
 
-    async def _hear(self) -> StreamEnd:
-        """Take what the agent sends until its side ends."""
-        while True:
-            message = await self.socket.receive()
-            if message.type is aiohttp.WSMsgType.CLOSE:
-                return StreamEnd("agent", f"close code {message.data}")
-            if message.type in _LOST:
-                return StreamEnd("broken", "the socket was lost")
-            text = message.data if message.type is aiohttp.WSMsgType.TEXT else None
-            try:
-                event = self._decode(text)
-            except WireError as error:
-                code = await self._object(text, str(error))
-                if code:
-                    return StreamEnd("broken", code)
-                continue
-            await self._take(event)
+    def take(self, message: str | bytes) -> None:
+        """Take what the agent sends."""
+        if self.ended.done():
+            return
+        text = message if isinstance(message, str) else None
+        try:
+            event = self._decode(text)
+        except WireError as error:
+            code = self._object(text, str(error))
+            if code:
+                self._end(StreamEnd("broken", code))
+            return
+        self._heed(event)
+
+    def over(self, code: int | None) -> None:
+        """Learn that the agent's side has ended."""
+        lost = StreamEnd("broken", "the socket was lost")
+        self._end(lost if code is None else StreamEnd("agent", f"close code {code}"))
 
     def _decode(self, text: str | None) -> Media:
         if text is None:
@@ -231,29 +249,32 @@ class _Line:
             raise WireError("the message names another stream")
         return event
 
-    async def _take(self, event: Media) -> None:
+    def _heed(self, event: Media) -> None:
         if isinstance(event, Audio):
-            await self._queue(event)
+            self._queue(event)
+            self.flows = True
         elif isinstance(event, Mark):
+            self.flows = False
             if self.playout.mark(event.name):
-                await self._send(Mark(event.name, self.stream_id, self._next()))
+                self._send(Mark(event.name, self.stream_id, self._next()))
         elif isinstance(event, Clear):
+            self.flows = False
             names = self.playout.clear()
             if self.manners.clears_marks:
-                await self._send(Cleared(self.stream_id, self._next()))
+                self._send(Cleared(self.stream_id, self._next()))
             else:
                 for name in names:
-                    await self._send(Mark(name, self.stream_id, self._next()))
+                    self._send(Mark(name, self.stream_id, self._next()))
         elif isinstance(event, SendDigits):
             self._note("media.digits", digits=event.digits[:64])
 
-    async def _queue(self, event: Audio) -> None:
+    def _queue(self, event: Audio) -> None:
         self.received += 1
         if not self.spec.bidirectional:
             # Telnyx takes one file a second here; other one-way streams take nothing and say nothing.
             now = self.world.pace.elapsed()
             if self.leg.provider is Provider.TELNYX and now - self.last_audio < 1.0:
-                await self._refuse(100005, "rate_limit_reached", "more than one media file in a second")
+                self._refuse(100005, "rate_limit_reached", "more than one media file in a second")
             self.last_audio = now
             return
         spec = self.spec
@@ -263,30 +284,22 @@ class _Line:
         if self.playout.seconds + len(samples) / 2 / rate > self.manners.buffer_s:
             self._note("media.overflow", buffered_s=round(self.playout.seconds, 2))
             return
+        if self.flows and not self.playout.seconds:
+            self.counts.starved += 1
         self.playout.add(samples, rate)
 
-    async def _object(self, text: str | None, reason: str) -> str:
+    def _object(self, text: str | None, reason: str) -> str:
         """Answer a message that the protocol does not allow; return a code when that ends the stream."""
         self._note("media.invalid", reason=reason[:200])
         if self.leg.provider is Provider.TELNYX:
             if _is_media(text):
-                await self._refuse(100004, "invalid_media", reason)
+                self._refuse(100004, "invalid_media", reason)
             else:
-                await self._refuse(100003, "malformed_frame", reason)
+                self._refuse(100003, "malformed_frame", reason)
         return self.manners.closes_on_nonsense
 
-    async def _refuse(self, code: int, title: str, detail: str) -> None:
-        await self._send(StreamError(code, title, detail[:200], self.stream_id))
-
-    async def _say_goodbye(self) -> None:
-        if not self.manners.greets or self.socket.closed:
-            return
-        stop = Stopped(self.leg.id, self.manners.account_id, self.stream_id, self._next())
-        try:
-            async with asyncio.timeout(_CLOSE_S):
-                await self._send(stop)
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            return  # the agent's side is gone already: there is nobody to tell
+    def _refuse(self, code: int, title: str, detail: str) -> None:
+        self._send(StreamError(code, title, detail[:200], self.stream_id))
 
     def _started(self) -> Started:
         leg, spec = self.leg, self.spec
@@ -305,8 +318,8 @@ class _Line:
             client_state=str(leg.options.get("client_state") or ""),
         )
 
-    async def _send(self, event: Media) -> None:
-        await self.socket.send_str(self.wire.encode(Side.CARRIER, event))
+    def _send(self, event: Media) -> None:
+        self.channel.send(self.wire.encode(Side.CARRIER, event))
 
     def _next(self) -> int:
         self.sequence += 1

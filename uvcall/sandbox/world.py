@@ -21,10 +21,11 @@ from uvcall.core.model import Cause
 class Pace:
     """The world's clock: `speed` times faster than life, for rings, frames and speech alike."""
 
-    def __init__(self, speed: float = 1.0) -> None:
+    def __init__(self, speed: float = 1.0, elapsed: float = 0.0, now: datetime | None = None) -> None:
+        """Begin a life, or go on with one that is `elapsed` seconds old at the world's instant `now`."""
         self.speed = speed
-        self._wall = datetime.now(UTC)
-        self._zero = time.monotonic()
+        self._wall = (now or datetime.now(UTC)) - timedelta(seconds=elapsed)
+        self._zero = time.monotonic() - elapsed / speed
 
     def elapsed(self) -> float:
         """Return the seconds of the world's life so far."""

@@ -6,12 +6,14 @@ Every function raises `WireError` with the name of the field at fault, and never
 from __future__ import annotations
 
 import json
+import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Literal, NoReturn
 
-from uvcall.core.wire.events import Media, Side, Unknown, WireError
+from uvcall.core.wire.events import Audio, Media, Side, Unknown, WireError
 
 #: How each message is written and read, by who sends it and what it is.
 Writers = Mapping[tuple[Side, type], Callable[[Any], str]]
@@ -32,8 +34,40 @@ def _no_constant(_: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
+#: A text in JSON without any escape, and a number as a string, as parts of the patterns of a common form.
+PLAIN: Final = r"([ !#-\[\]-~]{0,1024})"
+DIGITS: Final = rf"([0-9]{{1,{_LONGEST_NUMBER}}})"
+INTEGER: Final = rf"(0|[1-9][0-9]{{0,{_LONGEST_NUMBER - 1}}})"
+
 #: Return the text as a JSON string, quotes included, ASCII only.
 quote = encode_basestring_ascii
+
+
+@dataclass(frozen=True, slots=True)
+class CommonForm:
+    """How audio messages look nearly always: what stands before and after the payload, and how the whole is read."""
+
+    head: re.Pattern[str]
+    tail: re.Pattern[str]
+    build: Callable[[bytes, re.Match[str], re.Match[str]], Audio]
+
+
+def read_common(form: CommonForm, text: str, limit: int) -> Audio | None:
+    """Return the audio if the message has the common form, else None: then `read` says what it is.
+
+    Fifty of these a second and call: this takes half of the time of `read`, and never gives another answer.
+    """
+    head = form.head.match(text)
+    if head is None or len(text) > limit:
+        return None
+    end = text.find('"', head.end())
+    tail = form.tail.fullmatch(text, end) if end > 0 else None
+    if tail is None:
+        return None
+    try:
+        return form.build(_sound(text[head.end() : end]), head, tail)
+    except WireError:
+        return None  # an escape may stand for what is missing
 
 
 def write(carrier: str, writers: Writers, side: Side, event: Media, limit: int) -> str:
@@ -143,12 +177,16 @@ def payload(message: Mapping[str, Any]) -> bytes:
     value = message.get("payload")
     if not isinstance(value, str):
         raise _wrong("payload", "a string", value)
+    return _sound(value)
+
+
+def _sound(text: str) -> bytes:
     try:
-        audio = a2b_base64(value, strict_mode=True)
+        audio = a2b_base64(text, strict_mode=True)
     except ValueError as error:
         raise WireError("payload is not base64") from error
     # Strict mode still takes surplus padding and bits that no byte uses.
-    if b2a_base64(audio, newline=False).decode("ascii") != value:
+    if b2a_base64(audio, newline=False).decode("ascii") != text:
         raise WireError("payload is not canonical base64")
     return audio
 
@@ -179,7 +217,11 @@ def tracks(message: Mapping[str, Any]) -> tuple[str, ...]:
 
 def track(message: Mapping[str, Any]) -> Literal["inbound", "outbound"]:
     """Return which half of the conversation the audio is."""
-    value = message.get("track")
+    return track_named(message.get("track"))
+
+
+def track_named(value: object) -> Literal["inbound", "outbound"]:
+    """Return the track of that name."""
     if value == "inbound":
         return "inbound"
     if value == "outbound":

@@ -63,7 +63,7 @@ def decode(side: Side, text: str) -> Media:
     Raises:
         WireError: Plivo's protocol does not allow it.
     """
-    return m.read(_READERS, side, text, LARGEST_MESSAGE)
+    return m.read_common(_COMMON[side], text, LARGEST_MESSAGE) or m.read(_READERS, side, text, LARGEST_MESSAGE)
 
 
 def _write_started(event: Started) -> str:
@@ -173,8 +173,13 @@ def _read_agent_audio(message: Mapping[str, Any]) -> Audio:
     media = m.part(message, "media")
     # One page of Plivo's shows the rate as a string.
     rate = m.digits(media, "sampleRate") if isinstance(media.get("sampleRate"), str) else m.integer(media, "sampleRate")
-    encoding, rate = _format(m.string(media, "contentType"), rate)
-    audio = m.payload(media)
+    name = m.string(media, "contentType")
+    _format(name, rate)
+    return _agent_audio(m.payload(media), name, rate)
+
+
+def _agent_audio(audio: bytes, name: str, rate: int) -> Audio:
+    encoding, rate = _format(name, rate)
     if encoding == "L16" and len(audio) % 2:
         raise WireError("L16 audio has an even number of bytes")
     return Audio(audio, encoding=encoding, sample_rate=rate)
@@ -249,6 +254,28 @@ _READERS: Final[m.Readers] = MappingProxyType(
         (Side.AGENT, "checkpoint"): _read_agent_mark,
         (Side.AGENT, "clearAudio"): _read_clear,
         (Side.AGENT, "sendDTMF"): _read_send_digits,
+    }
+)
+_COMMON: Final[Mapping[Side, m.CommonForm]] = MappingProxyType(
+    {
+        Side.CARRIER: m.CommonForm(
+            re.compile(
+                rf'\{{"event":"media","sequenceNumber":{m.INTEGER},"streamId":"{m.PLAIN}","media":\{{'
+                rf'"track":"(inbound|outbound)","timestamp":"{m.DIGITS}","chunk":{m.INTEGER},"payload":"'
+            ),
+            re.compile(r'"\}\}'),
+            lambda audio, head, _tail: Audio(
+                audio, head[2], m.track_named(head[3]), int(head[1]), int(head[5]), int(head[4])
+            ),
+        ),
+        Side.AGENT: m.CommonForm(
+            re.compile(
+                r'\{"event":"playAudio","media":\{"contentType":"(audio/x-l16|audio/x-mulaw)",'
+                r'"sampleRate":(8000|16000),"payload":"'
+            ),
+            re.compile(r'"\}\}'),
+            lambda audio, head, _tail: _agent_audio(audio, head[1], int(head[2])),
+        ),
     }
 )
 _WRITERS: Final[m.Writers] = MappingProxyType(

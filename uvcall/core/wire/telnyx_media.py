@@ -7,6 +7,7 @@ assumed here and stays unproven. https://developers.telnyx.com/docs/voice/progra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -48,7 +49,7 @@ def decode(side: Side, text: str) -> Media:
     Raises:
         WireError: Telnyx's protocol does not allow it, or its encoding is not PCMU, PCMA or L16.
     """
-    return m.read(_READERS, side, text, LARGEST_MESSAGE)
+    return m.read_common(_COMMON[side], text, LARGEST_MESSAGE) or m.read(_READERS, side, text, LARGEST_MESSAGE)
 
 
 def _write_connected(event: Connected) -> str:
@@ -235,6 +236,25 @@ _READERS: Final[m.Readers] = MappingProxyType(
         (Side.AGENT, "media"): _read_agent_audio,
         (Side.AGENT, "mark"): _read_agent_mark,
         (Side.AGENT, "clear"): _read_clear,
+    }
+)
+_COMMON: Final[Mapping[Side, m.CommonForm]] = MappingProxyType(
+    {
+        Side.CARRIER: m.CommonForm(
+            re.compile(
+                rf'\{{"event":"media","sequence_number":"{m.DIGITS}","media":\{{"track":"(inbound|outbound)",'
+                rf'"chunk":"{m.DIGITS}","timestamp":"{m.DIGITS}","payload":"'
+            ),
+            re.compile(rf'"\}},"stream_id":"{m.PLAIN}"\}}'),
+            lambda audio, head, tail: Audio(
+                audio, tail[1], m.track_named(head[2]), int(head[1]), int(head[3]), int(head[4])
+            ),
+        ),
+        Side.AGENT: m.CommonForm(
+            re.compile(r'\{"event":"media","media":\{"payload":"'),
+            re.compile(r'"\}\}'),
+            lambda audio, _head, _tail: Audio(audio),
+        ),
     }
 )
 _WRITERS: Final[m.Writers] = MappingProxyType(

@@ -6,6 +6,7 @@ https://www.twilio.com/docs/voice/media-streams/websocket-messages
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -45,7 +46,7 @@ def decode(side: Side, text: str) -> Media:
     Raises:
         WireError: Twilio's protocol does not allow it.
     """
-    return m.read(_READERS, side, text, LARGEST_MESSAGE)
+    return m.read_common(_COMMON[side], text, LARGEST_MESSAGE) or m.read(_READERS, side, text, LARGEST_MESSAGE)
 
 
 def _write_connected(event: Connected) -> str:
@@ -202,6 +203,26 @@ _READERS: Final[m.Readers] = MappingProxyType(
         (Side.AGENT, "media"): _read_agent_audio,
         (Side.AGENT, "mark"): _read_agent_mark,
         (Side.AGENT, "clear"): _read_clear,
+    }
+)
+
+_COMMON: Final[Mapping[Side, m.CommonForm]] = MappingProxyType(
+    {
+        Side.CARRIER: m.CommonForm(
+            re.compile(
+                rf'\{{"event":"media","sequenceNumber":"{m.DIGITS}","media":\{{"track":"(inbound|outbound)",'
+                rf'"chunk":"{m.DIGITS}","timestamp":"{m.DIGITS}","payload":"'
+            ),
+            re.compile(rf'"\}},"streamSid":"{m.PLAIN}"\}}'),
+            lambda audio, head, tail: Audio(
+                audio, tail[1], m.track_named(head[2]), int(head[1]), int(head[3]), int(head[4])
+            ),
+        ),
+        Side.AGENT: m.CommonForm(
+            re.compile(rf'\{{"event":"media","streamSid":"{m.PLAIN}","media":\{{"payload":"'),
+            re.compile(r'"\}\}'),
+            lambda audio, head, _tail: Audio(audio, head[1]),
+        ),
     }
 )
 
