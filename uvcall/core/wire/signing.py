@@ -8,6 +8,7 @@ with the same signature. A valid signature therefore says "these characters came
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from uvcall.core.webhook import FORM, Headers, HttpRequest, SignatureInvalid, WebhookInvalid, form_fields, header
@@ -83,8 +84,13 @@ def strict_base64(text: str) -> bytes | None:
 
 def is_form(request: HttpRequest) -> bool:
     """Say whether the body is declared as form data."""
-    kind = header(request.headers, "Content-Type") or ""
-    return kind.partition(";")[0].strip().lower() == FORM
+    return _declared(request.headers) == FORM
+
+
+@lru_cache(maxsize=4)
+def _declared(headers: Headers) -> str:
+    """Return the body's kind. Remembered: who checks a signature and who reads ask alike."""
+    return (header(headers, "Content-Type") or "").partition(";")[0].strip().lower()
 
 
 def signed_form(request: HttpRequest) -> tuple[tuple[str, str], ...]:

@@ -123,27 +123,28 @@ def parse_webhook(request: HttpRequest) -> CallWebhook:
     """
     fields = f.form(request)
     f.refuse_hidden(fields, ("AnsweredBy", "CallStatus", "CallbackSource", "StreamEvent"))
-    hook = CallWebhook(
-        provider=Provider.TWILIO,
-        kind=WebhookKind.OTHER,
-        carrier_call_id=f.need(fields, "CallSid", _CALL_SID),
-        ids={"account_sid": f.need(fields, "AccountSid", _ACCOUNT_SID)},
-        raw=f.flat(fields),
-    )
+    call_id = f.need(fields, "CallSid", _CALL_SID)
+    ids = {"account_sid": f.need(fields, "AccountSid", _ACCOUNT_SID)}
+    raw = f.flat(fields)
     if "StreamEvent" in fields:
-        stream = f.need(fields, "StreamSid", _STREAM_SID)
+        ids["stream_sid"] = f.need(fields, "StreamSid", _STREAM_SID)
         word = f.need(fields, "StreamEvent", _STREAM_EVENTS)
-        return replace(hook, kind=WebhookKind.STREAM, status=word, ids={**hook.ids, "stream_sid": stream})
+        return CallWebhook(Provider.TWILIO, WebhookKind.STREAM, call_id, status=word, ids=ids, raw=raw)
     if "CallStatus" not in fields:
         word = f.need(fields, "AnsweredBy", _MACHINE)
-        return replace(hook, kind=WebhookKind.MACHINE, status=word, machine=MACHINES[word])
+        return CallWebhook(
+            Provider.TWILIO, WebhookKind.MACHINE, call_id, status=word, machine=MACHINES[word], ids=ids, raw=raw
+        )
     word = f.need(fields, "CallStatus", _STATUS)
     direction = _DIRECTIONS[f.need(fields, "Direction", _DIRECTION)]
     progress = bool(f.may(fields, "CallbackSource", _PROGRESS))
     rings = direction == "inbound" and word == "ringing" and not progress
-    return replace(
-        hook,
-        kind=WebhookKind.INCOMING if rings else WebhookKind.STATUS,
+    return CallWebhook(
+        Provider.TWILIO,
+        WebhookKind.INCOMING if rings else WebhookKind.STATUS,
+        call_id,
+        ids=ids,
+        raw=raw,
         from_=f.caller(fields, "From"),
         to=f.called(fields, "To"),
         direction=direction,
