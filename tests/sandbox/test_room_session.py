@@ -24,10 +24,9 @@ from support.stage import api, goertzel, loudest
 
 pytestmark = pytest.mark.timeout(120)
 
-#: Babbled at 110 Hz, the vowels of this line are loudest in its fifth harmonic, next to an o's first formant.
-LINE, PITCH = "Oh, go home, old crow, do go slow.", 550
-#: One line that nobody can interrupt, and the end.
-SHORT = {"firstSpeakerSettings": {"agent": {"uninterruptible": True}}}
+LINE = "Oh, go home, old crow, do go slow."
+#: The agent says nothing before it is spoken to, and one line then.
+ANSWERS = {"firstSpeakerSettings": {"user": {}}}
 
 
 def left_channel(recording: bytes) -> tuple[bytes, int]:
@@ -36,6 +35,13 @@ def left_channel(recording: bytes) -> tuple[bytes, int]:
         assert file.getnchannels() == 2
         samples = file.readframes(file.getnframes())
         return memoryview(samples).cast("h")[::2].tobytes(), file.getframerate()
+
+
+def is_the_agents(voice: bytes) -> bool:
+    """Say whether this is the voice that babbles at 110 Hz: sound at its multiples, and nearly none between them."""
+    piece = loudest(voice, RATE)
+    of_it, others = (sum(goertzel(piece, RATE, first + 110 * n) for n in range(12)) for first in (110, 165))
+    return of_it > 0.3 and of_it > 4 * others
 
 
 def types(visit) -> list[str]:
@@ -56,10 +62,10 @@ def test_livekits_sdk_holds_a_whole_call(tmp_path):
 
     async def talk():
         async with api(agent_script=(LINE,)) as ultravox:
-            call = await ultravox.create(medium={"webRtc": {}}, recordingEnabled=True, **SHORT)
+            call = await ultravox.create(medium={"webRtc": {}}, recordingEnabled=True, **ANSWERS)
             ping = json.dumps({"type": "ping", "timestamp": 12.5})
             async with visitor(
-                tmp_path, join_url=call["joinUrl"], wait_for_socket=True, tone=440, data=[ping]
+                tmp_path, join_url=call["joinUrl"], wait_for_socket=True, tone=440, tone_s=1.0, data=[ping]
             ) as client:
                 await client.until_told("done")
             over = await ultravox.ended(call, 30)
@@ -75,10 +81,9 @@ def test_livekits_sdk_holds_a_whole_call(tmp_path):
     assert any(m["type"] == "transcript" and m.get("text") == LINE for m in client.data())
     assert "playback_clear_buffer" not in types(client)  # of the WebSocket medium only
     # Sound, both ways.
-    voice = loudest(client.heard, RATE)
-    assert max(range(110, 2000, 110), key=lambda hz: goertzel(voice, RATE, hz)) == PITCH
+    assert is_the_agents(client.heard)
     heard, rate = left_channel(recording)
-    assert goertzel(loudest(heard, rate), rate, 440) > 0.9
+    assert goertzel(loudest(heard, rate), rate, 440) > 0.5
     # The end, at both ends: the room sends the client away, and the join URL's socket is closed.
     assert client.told("disconnected")[0]["reason"] == 5
     assert client.told("socket")[0]["code"] == 1000
@@ -198,7 +203,7 @@ def test_ultravoxs_own_sdk_holds_a_whole_call(tmp_path):
 
     async def talk():
         async with api(agent_script=("!weather", LINE)) as ultravox:
-            call = await ultravox.create(medium={"webRtc": {}}, recordingEnabled=True, selectedTools=[tool], **SHORT)
+            call = await ultravox.create(medium={"webRtc": {}}, recordingEnabled=True, selectedTools=[tool], **ANSWERS)
             async with visitor(
                 tmp_path, "ultravox_sdk.py", python,
                 join_url=call["joinUrl"], tone=440, data=[large], tools={"weather": "It rains."},
@@ -214,7 +219,6 @@ def test_ultravoxs_own_sdk_holds_a_whole_call(tmp_path):
     assert ("user", "a" * 2000) in lines
     assert [one["status"] for one in client.told("status")][-1] == "DISCONNECTING"
     assert ["agent", LINE] in client.told("transcripts")[0]["lines"]
-    voice = loudest(client.heard, RATE)
-    assert max(range(110, 2000, 110), key=lambda hz: goertzel(voice, RATE, hz)) == PITCH
+    assert is_the_agents(client.heard)
     heard, rate = left_channel(recording)
-    assert goertzel(loudest(heard, rate), rate, 440) > 0.9
+    assert goertzel(loudest(heard, rate), rate, 440) > 0.5

@@ -4,8 +4,8 @@ Run with one argument, a JSON object:
     join_url         of an Ultravox call; or
     room_url, token  of a room
     pcm              the file for what is heard (48 kHz, mono)
-    tone             Hz of what is said, from the moment of publishing
     data             texts to be sent as data packets, once connected
+    tone, tone_s     Hz of what is said after that, and for how many seconds; silence follows. Without: for ever
     leave_after_s    leave the room so long after being connected; null: stay until the other side ends it
     wait_for_socket  after the room's end, wait for the end of the join URL's socket as well
 It prints one JSON object for each event. It imports nothing of uvcall.
@@ -38,10 +38,11 @@ def tone(frequency: float, start: int) -> bytes:
     return struct.pack(f"<{FRAME}h", *(int(8000 * math.sin(step * n)) for n in range(start, start + FRAME)))
 
 
-async def speak(source: rtc.AudioSource, frequency: float) -> None:
+async def speak(source: rtc.AudioSource, frequency: float, seconds: float) -> None:
     at = 0
     while True:
-        await source.capture_frame(rtc.AudioFrame(tone(frequency, at), RATE, 1, FRAME))
+        samples = tone(frequency, at) if at < seconds * RATE else bytes(2 * FRAME)
+        await source.capture_frame(rtc.AudioFrame(samples, RATE, 1, FRAME))
         at += FRAME
 
 
@@ -79,10 +80,11 @@ async def visit(wish: dict[str, Any], url: str, token: str, file: Any) -> None:
         track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
         await room.local_participant.publish_track(track, options)
         tell("published")
-        tasks.append(asyncio.ensure_future(speak(source, wish["tone"])))
     for text in wish.get("data", ()):
         await room.local_participant.publish_data(text.encode())
         tell("sent")
+    if wish.get("tone"):
+        tasks.append(asyncio.ensure_future(speak(source, wish["tone"], wish.get("tone_s", math.inf))))
     try:
         async with asyncio.timeout(wish.get("leave_after_s")):
             await over.wait()
