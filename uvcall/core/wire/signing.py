@@ -125,7 +125,10 @@ def query_pairs(url: str) -> list[tuple[str, str]]:
     Raises:
         SignatureInvalid: It is not UTF-8 in percent-encoding, or has more than a hundred parameters.
     """
+    text = query(url)
+    if not text:  # as nearly all of them are
+        return []
     try:
-        return parse_qsl(query(url), keep_blank_values=True, errors="strict", max_num_fields=100)
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError as error:
         raise unsigned("the query string cannot be read") from error
