@@ -6,8 +6,12 @@ import pytest
 import telnyx
 from twilio.base.exceptions import TwilioRestException
 
+from uvcall.core.carrier import Provider
+from uvcall.errors import UsageError
 from uvcall.sandbox import credentials as c
 from uvcall.sandbox.rest import plivo_numbers, telnyx_numbers, twilio_numbers
+from uvcall.sandbox.ring_call import Caller, Signature, checked
+from uvcall.sandbox.ring_window import routed
 
 TWILIO_PATH = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers"
 
@@ -153,3 +157,34 @@ def test_a_reset_takes_back_what_was_changed(run_sandbox, room):
     book.numbers = {}
     httpx.post(f"{running.ready['ultravox']}/_sandbox/reset")
     assert repr(book.numbers) == before
+
+
+def caller(provider, **more):
+    return checked(Caller(Provider(provider), "", **more), routed=True)
+
+
+def test_a_caller_goes_where_the_number_leads(sandbox, sdks):
+    world = sandbox.world
+    for provider in Provider:
+        with pytest.raises(UsageError, match="leads to no webhook"):
+            routed(world, caller(provider))
+    telnyx_sdk, twilio_sdk = sdks.telnyx(sandbox), sdks.twilio(sandbox)
+    telnyx_sdk.call_control_applications.update(
+        c.TELNYX_CONNECTION_ID, application_name="mine", webhook_event_url="http://127.0.0.1:9/events"
+    )
+    found = routed(world, caller("telnyx"))
+    assert (found.to, found.call_control, found.status_url) == ("http://127.0.0.1:9/events", True, "")
+    sid = twilio_sdk.incoming_phone_numbers.list(phone_number=c.TWILIO_FROM)[0].sid
+    number = twilio_sdk.incoming_phone_numbers(sid)
+    base = "http://127.0.0.1:9"
+    number.update(voice_url=f"{base}/voice", voice_fallback_url=f"{base}/fallback", status_callback=f"{base}/status")
+    found = routed(world, caller("twilio"))
+    assert (found.to, found.fallback_url, found.status_url) == (f"{base}/voice", f"{base}/fallback", f"{base}/status")
+    forged = routed(world, caller("twilio", signature=Signature.BAD))
+    assert (forged.to, forged.fallback_url) == (f"{base}/voice", ""), "whoever forges knows one address"
+    number.update(voice_method="GET")
+    with pytest.raises(UsageError, match="by GET"):
+        routed(world, caller("twilio"))
+    number.update(voice_method="POST", voice_url="https://voice.example.com/")
+    with pytest.raises(UsageError, match="this machine only"):
+        routed(world, caller("twilio"))
