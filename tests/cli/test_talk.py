@@ -412,5 +412,5 @@ def test_plain_lines_elsewhere_and_for_those_who_type():
 
 
 def test_a_level_is_a_character():
-    assert [bar(loud) for loud in (0, 6_000, 40_000)] == [" ", "▄", "█"]
+    assert [bar(loud) for loud in (0, 750, 3_000, 40_000)] == [" ", "▂", "▄", "█"]
     assert bar(40_000, ascii_only=True) == "%"

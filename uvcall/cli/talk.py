@@ -19,6 +19,7 @@ from uvcall.errors import UsageError
 if TYPE_CHECKING:
     from uvcall.cli.talk_plan import TalkPlan
     from uvcall.softphone.phone import Softphone
+    from uvcall.softphone.tape import Tape
 
 
 def talk(
@@ -152,13 +153,8 @@ def _list_devices(context: Context) -> int:
 
 def _talk(context: Context, flags: TalkFlags) -> CallRecord | None:
     """Do everything that `talk` does but show."""
-    from uvcall.calls.desk import Desk
-    from uvcall.calls.talk import talk as use_case
-    from uvcall.cli import save, talk_devices, talk_medium
-    from uvcall.cli.stay import SystemClock, signals
+    from uvcall.cli import save
     from uvcall.cli.talk_plan import plan_talk
-    from uvcall.cli.talk_screen import talk_screen
-    from uvcall.softphone.phone import Softphone
     from uvcall.softphone.tape import Tape
 
     directory = save.ready(flags.save) if flags.save is not None and not flags.dry_run else None
@@ -169,6 +165,22 @@ def _talk(context: Context, flags: TalkFlags) -> CallRecord | None:
     plan = plan_talk(context, flags)
     if flags.dry_run:
         return _preview(context, plan)
+    if directory is None:
+        return _hold(context, flags, plan, None)
+    with contextlib.closing(Tape(plan.manner.rate, plan.manner.output_rate, directory)) as tape:
+        record = _hold(context, flags, plan, tape)
+        return save.save(record, directory, tape.pour if record.answered_at else None, context.out.warn)
+
+
+def _hold(context: Context, flags: TalkFlags, plan: TalkPlan, tape: Tape | None) -> CallRecord:
+    """Hold the conversation and return its record."""
+    from uvcall.calls.desk import Desk
+    from uvcall.calls.talk import talk as use_case
+    from uvcall.cli import talk_devices, talk_medium
+    from uvcall.cli.stay import SystemClock, signals
+    from uvcall.cli.talk_screen import talk_screen
+    from uvcall.softphone.phone import Softphone
+
     manner = plan.manner
     reach = talk_medium.reach(plan.medium, manner, sandbox=flags.sandbox)
     source, sink = talk_devices.source(context, flags, manner), talk_devices.sink(context, flags, manner)
@@ -177,17 +189,12 @@ def _talk(context: Context, flags: TalkFlags) -> CallRecord | None:
     keyboard = _reads_keys(context, flags, live=source.live)
     clock, desk = SystemClock(), Desk()
     agents = context.ultravox(plan.settings) if plan.settings.get("ultravox.api_key") is not None else None
-    tape = Tape(manner.rate, manner.output_rate) if directory is not None else None
     with talk_screen(context.out, typing=flags.text, keys=_help(flags, keyboard=keyboard)) as screen:
         phone = Softphone(reach, source, sink, manner, tell=screen.news, wall=clock.now, tape=tape)
         with signals(desk), talk_devices.closing(phone):
             phone.open()
             with _hands(context, flags, phone, keyboard=keyboard):
-                record = use_case(plan.order, phone=phone, agents=agents, desk=desk, clock=clock, watch=screen.progress)
-    if directory is not None and tape is not None:
-        record = save.save(record, directory, tape.pour if record.answered_at else None, context.out.warn)
-        tape.close()
-    return record
+                return use_case(plan.order, phone=phone, agents=agents, desk=desk, clock=clock, watch=screen.progress)
 
 
 def _preview(context: Context, plan: TalkPlan) -> CallRecord | None:

@@ -47,7 +47,8 @@ def talk_screen(out: Output, *, typing: bool, keys: str) -> TalkScreen:
 def bar(loudness: int, *, ascii_only: bool = False) -> str:
     """Return the loudness as one character."""
     steps = _BARS_ASCII if ascii_only else _BARS
-    return steps[min(len(steps) - 1, loudness * len(steps) // _LOUD)]
+    # Ears hear ratios, not differences: soft speech shows, too.
+    return steps[min(len(steps) - 1, int(len(steps) * (loudness / _LOUD) ** 0.5))]
 
 
 class PlainTalk:

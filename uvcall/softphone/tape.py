@@ -5,9 +5,11 @@ from __future__ import annotations
 import struct
 import tempfile
 import threading
+from pathlib import Path
 from typing import IO, Final
 
 from uvcall.core.audio import Resampling, resample, stereo
+from uvcall.errors import LocalError
 
 #: RIFF, fmt and data chunks of a 16-bit stereo WAV file. http://soundfile.sapp.org/doc/WaveFormat
 _HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
@@ -15,18 +17,27 @@ _COPY: Final = 1 << 20
 
 
 class Tape:
-    """A recording that grows on disk, at the person's rate. It lies in a file that nobody else can open.
+    """A recording that grows on disk, at the person's rate. Its file has no name and goes with the process.
 
     Args:
         rate: Samples per second of the person's side.
         agent_rate: Samples per second of the agent's.
+        directory: On whose disk it grows; None: that of temporary files.
+
+    Raises:
+        LocalError: There is no room for it.
     """
 
-    def __init__(self, rate: int, agent_rate: int) -> None:
+    def __init__(self, rate: int, agent_rate: int, directory: Path | None = None) -> None:
         self.rate = rate
         self._rates = Resampling(agent_rate, rate)
         self._agent = bytearray()
-        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the tape
+        try:
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - it lives as long as the tape
+        except OSError as error:
+            raise LocalError(
+                f"the recording cannot begin: {error.strerror or error}", hint="choose another --save directory"
+            ) from error
         self._size = 0
         self._lock = threading.Lock()  # a sound card fetches what it plays in a thread of its own
 
