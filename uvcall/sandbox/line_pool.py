@@ -77,9 +77,10 @@ class Pool:
                 there = {}
             finally:
                 self._counted = None
+        both = here.with_others(there)
         if restart:
             here.restart()
-        return here.with_others(there)
+        return both
 
     async def close(self) -> None:
         """End the worker; what it carries ends with it."""

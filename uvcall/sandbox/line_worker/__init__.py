@@ -6,37 +6,36 @@ import asyncio
 import base64
 import json
 import random
-import signal
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from uvcall.core.carrier import Provider
-from uvcall.sandbox.event_loop import run_fast
 from uvcall.sandbox.media import carry
 from uvcall.sandbox.punctuality import punctuality
 from uvcall.sandbox.recording import Sayings
 from uvcall.sandbox.world import History, Leg, Options, Pace, StreamSpec, World
 
-_LONGEST_LINE: Final = 1 << 28
-
-
-def _tell(**message: Any) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+#: Tells the main process something, in a line of its own.
+Tell = Callable[..., None]
 
 
 class _ToldSayings(Sayings):
     """What callees say is known where the agent is."""
 
+    def __init__(self, tell: Tell) -> None:
+        super().__init__()
+        self.tell = tell
+
     def begin(self, url: str, sentence: str) -> None:
-        _tell(told="saying", url=url, sentence=sentence)
+        self.tell(told="saying", url=url, sentence=sentence)
 
 
 @dataclass(slots=True)
 class _Worker:
     world: World
+    tell: Tell
     legs: dict[int, Leg] = field(default_factory=dict)
     streams: dict[int, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -48,7 +47,11 @@ class _Worker:
                 known, asked = said["leg"], said["spec"]
                 leg = Leg(**{**known, "provider": Provider(known["provider"])}, created_at=self.world.pace.now())
                 spec = StreamSpec(
-                    **{**asked, "tracks": tuple(asked["tracks"]), "opened": lambda: _tell(told="opened", number=number)}
+                    **{
+                        **asked,
+                        "tracks": tuple(asked["tracks"]),
+                        "opened": lambda: self.tell(told="opened", number=number),
+                    }
                 )
                 self.legs[number] = leg
                 self.streams[number] = self.world.spawn(self._carry(number, leg, spec, said["drops"]), leg.id)
@@ -57,7 +60,7 @@ class _Worker:
             case "cancel" if number in self.streams:
                 self.streams[number].cancel()
             case "count":
-                _tell(told="count", **punctuality(self.world).raw())
+                self.tell(told="count", **punctuality(self.world).raw())
                 if said["restart"]:
                     punctuality(self.world).restart()
 
@@ -67,16 +70,16 @@ class _Worker:
             end = await carry(self.world, leg, spec, drops=drops)
             how, detail = end.how, end.detail
         finally:
-            _tell(told="end", number=number, how=how, detail=detail)
+            self.tell(told="end", number=number, how=how, detail=detail)
             del self.legs[number], self.streams[number]
 
     def hang_up(self, leg: Leg, *_: Any) -> None:
         """Pass on that the callee has put the phone down."""
         number = next((number for number, one in self.legs.items() if one is leg), 0)
-        _tell(told="hang_up", number=number)
+        self.tell(told="hang_up", number=number)
 
 
-def _world(first: dict[str, Any]) -> World:
+def _world(first: dict[str, Any], tell: Tell) -> World:
     clip = first["callee_audio"]
     given = {**first["options"], "callee_audio": base64.b64decode(clip) if clip is not None else None}
     options = Options(**given)
@@ -86,23 +89,22 @@ def _world(first: dict[str, Any]) -> World:
     def pass_on(event: dict[str, Any]) -> None:
         history.events.clear()  # they are kept in the main process
         details = {name: value for name, value in event.items() if name not in {"at", "peer", "type"}}
-        _tell(told="event", peer=event["peer"], type=event["type"], details=details)
+        tell(told="event", peer=event["peer"], type=event["type"], details=details)
 
     history.listener = pass_on
     chance = random.Random(first["seed"])  # noqa: S311  # repeatable on purpose
     world = World(options=options, pace=pace, history=history, chance=chance, seed=first["seed"])
-    world.rooms[Sayings] = _ToldSayings()
+    world.rooms[Sayings] = _ToldSayings(tell)
     return world
 
 
-async def _live() -> None:
-    reader = asyncio.StreamReader(limit=_LONGEST_LINE)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+async def live(reader: asyncio.StreamReader, write: Callable[[str], object]) -> None:
+    """Carry what the reader's lines ask for, telling what happens by `write`, until there are no more."""
+    told = _teller(write)
     first = await reader.readline()
     if not first:
         return
-    worker = _Worker(_world(json.loads(first)))
+    worker = _Worker(_world(json.loads(first), told), told)
     worker.world.hang_up = worker.hang_up
     async for line in reader:
         worker.heed(json.loads(line))
@@ -112,7 +114,8 @@ async def _live() -> None:
     await asyncio.gather(*running, return_exceptions=True)
 
 
-if __name__ == "__main__":
-    # Ctrl-C reaches the whole process group; the main process says when it is time to go, by closing the pipe.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    run_fast(_live())
+def _teller(write: Callable[[str], object]) -> Tell:
+    def tell(**message: Any) -> None:
+        write(json.dumps(message) + "\n")
+
+    return tell
