@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import datetime, timedelta
 
 import pytest
+from support.vendor import says, serving
 
 CARRIERS = ("telnyx", "twilio", "plivo")
 RINGS, ANSWERS, BUSY = "+12025550102", "+12025550100", "+12025550101"
@@ -243,6 +244,40 @@ def test_ultravox_dialed(run_uvcall, killed, unhurried, carrier):
     assert (seen.count("call.placed"), seen.count("call.ended")) == (1, 1)
 
 
+# ---- vendors that ask for a pause
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_a_carrier_that_asks_for_a_pause_is_waited_for(start_uvcall, killed, env, events, faults, carrier):
+    killed("ringing", RINGS, "--provider", carrier, "--ring-timeout", "600s")
+    faults(f"{carrier}.rate-limit=1")
+    before = len(events("fault", carrier))
+    process = start_uvcall("reconcile", "--hang-up", "--json", env=env)
+    until(lambda: len(events("fault", carrier)) > before)
+    faults("off")
+    out, _ = process.communicate(timeout=50)
+    [attempt] = json.loads(out)
+    assert (process.returncode, attempt["action"], attempt["outcome"]) == (0, "hang_up", "no_answer")
+
+
+@pytest.mark.parametrize(
+    ("carrier", "pause"),
+    [("telnyx", "86400"), ("twilio", "Fri, 31 Dec 2099 23:59:59 GMT"), ("plivo", "999999999.5")],
+)
+def test_a_carrier_that_asks_for_a_day_is_not_waited_for(run_uvcall, killed, env, journal, carrier, pause):
+    killed("ringing", RINGS, "--provider", carrier, "--ring-timeout", "600s")
+    before = journal("SELECT * FROM steps")
+    with serving() as vendor:
+        too_many = says(429, {"message": "Too many requests", "code": 20429}, headers={"Retry-After": pause})
+        vendor.will(*[too_many] * 20)
+        base = vendor.url + ("/v2" if carrier == "telnyx" else "")
+        ran = run_uvcall("reconcile", "--json", env={**env, f"UVCALL_{carrier.upper()}_BASE_URL": base})
+        asked = len(vendor.heard)
+    assert (ran.code, ran.json[0]["action"], ran.json[0]["error"]["status"]) == (75, "unread", 429)
+    assert asked == 1
+    assert journal("SELECT * FROM steps") == before
+
+
 # ---- the next dial looks by itself
 
 
@@ -267,6 +302,8 @@ def test_the_next_dial_settles_what_is_over_and_goes_on(run_uvcall, killed, unhu
     other = run_uvcall("dial", number, "--provider", carrier, "--detach", env=env)
     assert (other.code, len(events("call.placed"))) == (0, 2)
     assert "was left open" not in other.stderr
+    assert run_uvcall("reconcile", "--hang-up", env=env).code == 0
+    until(lambda: len(events("call.ended")) == 2)  # other tests have the same sandbox
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)

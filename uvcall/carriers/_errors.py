@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -264,3 +265,17 @@ def instant(value: object) -> datetime | None:
             continue
         return found if found.tzinfo else found.replace(tzinfo=UTC)
     return None
+
+
+#: How far a carrier's clock may stand from this one, in seconds.
+SLACK_S: Final = 10.0
+
+
+def begun_within(at: datetime, since: float, until: float) -> bool:
+    """Say whether a call that began at this moment, by its carrier's clock, is between two others by our own.
+
+    One that begins in our future shows that the two clocks cannot be compared (the sandbox's runs ahead of life), and
+    then it is never too late.
+    """
+    begun = at.timestamp()
+    return since - SLACK_S <= begun and (begun <= until + SLACK_S or begun > time.time() + SLACK_S)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from uvcall.carriers._errors import instant, plain_id
@@ -98,10 +97,6 @@ def _cause(code: object, name: str) -> Cause:
     return Cause.FAILED if number > 0 or words else Cause.UNKNOWN
 
 
-#: How far the carrier's clock may stand from this one, in seconds.
-SLACK_S: Final = 10.0
-
-
 def of_request(found: Sequence[PlacedCall], request_uuid: str, *, newest: bool) -> PlacedCall | None:
     """Return the call that a request has made: the one that names it, else the only one that names none.
 
@@ -114,11 +109,6 @@ def of_request(found: Sequence[PlacedCall], request_uuid: str, *, newest: bool) 
     if named or newest or len(nameless) == 1:
         return next(iter(named + nameless), None)
     return None
-
-
-def within(at: datetime, since: float, until: float) -> bool:
-    """Say whether a call has begun between these moments, by a clock that may stand a little apart."""
-    return since - SLACK_S <= at.timestamp() <= until + SLACK_S
 
 
 def placed_as(listed: str, call: Any) -> PlacedCall:

@@ -18,6 +18,7 @@ from uvcall.carriers._errors import (
     AnswerLost,
     Complaint,
     Manner,
+    begun_within,
     credential,
     failed_create,
     failed_read,
@@ -26,7 +27,7 @@ from uvcall.carriers._errors import (
     plain_id,
 )
 from uvcall.carriers._options import in_range, merge, only
-from uvcall.carriers._plivo_records import LIVE, UUID, between, from_record, of_request, placed_as, within
+from uvcall.carriers._plivo_records import LIVE, UUID, between, from_record, of_request, placed_as
 from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause, LegOrder, LegState, LegStatus, PlacedCall
 from uvcall.errors import AuthError, Temporary, UsageError
@@ -262,14 +263,18 @@ def find(
                 continue
             call = _lookup(client, functools.partial(getter, uuid))
             at = instant(getattr(call, "session_start", None))
-            if call is not None and between(call, "from", "to", order) and (at is None or within(at, since, until)):
+            if (
+                call is not None
+                and between(call, "from", "to", order)
+                and (at is None or begun_within(at, since, until))
+            ):
                 placed = placed_as(uuid, call)
                 client.orders[placed.carrier_call_id] = (order, since)
                 found[placed.carrier_call_id] = placed
     for record in ended:
         uuid = plain_id(getattr(record, "call_uuid", None), UUID)
         at = instant(getattr(record, "initiation_time", None))
-        if uuid and at and within(at, since, until) and between(record, "from_number", "to_number", order):
+        if uuid and at and begun_within(at, since, until) and between(record, "from_number", "to_number", order):
             found.setdefault(uuid, placed_as(uuid, record))
     return tuple(found.values())
 

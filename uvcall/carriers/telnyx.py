@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 
 from uvcall.carriers import Account
 from uvcall.carriers._errors import (
+    SLACK_S,
     Answer,
     AnswerError,
     AnswerLost,
+    begun_within,
     complaint,
     credential,
     failed_create,
@@ -215,8 +217,6 @@ def hang_up(client: Client, account: Account, placed: PlacedCall) -> bool:  # no
     return True
 
 
-#: How far the carrier's clock may stand from this one, in seconds.
-SLACK_S: Final = 10.0
 PAGES: Final = 20
 
 
@@ -246,7 +246,7 @@ def find(
         call_id = plain_id(field_of(event, "call_control_id"))
         at = instant(getattr(event, "event_timestamp", None))
         if mark is None:
-            marked = at is None or at.timestamp() <= until + SLACK_S
+            marked = at is None or begun_within(at, since, until)
         else:
             marked = field_of(event, "client_state") == mark
         if call_id and marked and (at is None or at >= earliest):

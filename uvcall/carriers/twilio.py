@@ -18,6 +18,7 @@ from uvcall.carriers._errors import (
     AnswerLost,
     Complaint,
     Manner,
+    begun_within,
     complaint,
     credential,
     failed_create,
@@ -274,8 +275,6 @@ def hang_up(client: Client, account: Account, placed: PlacedCall) -> bool:  # no
     return True
 
 
-#: How far the carrier's clock may stand from this one, in seconds.
-SLACK_S: Final = 10.0
 #: Newest first, so an attempt of the last minutes is among these.
 NEWEST: Final = 100
 
@@ -289,7 +288,6 @@ def find(
     until: float = inf,
 ) -> Sequence[PlacedCall]:
     """List the calls between the two numbers, queued ones too, which have no start time to filter by."""
-    earliest, latest = since - SLACK_S, until + SLACK_S
     calls = _read(
         client,
         lambda: client.sdk.calls.list(to=order.to, from_=order.from_, limit=NEWEST, page_size=NEWEST),
@@ -298,7 +296,7 @@ def find(
     for call in calls:
         sid, at = plain_id(call.sid, SID), instant(call.date_created)
         # `from` of the answer is checked too: a list that ignores its filter must not lend us another's call.
-        if sid and at and earliest <= at.timestamp() <= latest and call.to == order.to and call._from == order.from_:  # noqa: SLF001 - the SDK's name for "from"
+        if sid and at and begun_within(at, since, until) and call.to == order.to and call._from == order.from_:  # noqa: SLF001 - the SDK's name for "from"
             found.append(PlacedCall(Provider.TWILIO, sid))
     return tuple(found)
 
