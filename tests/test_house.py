@@ -161,6 +161,7 @@ def loaded_by(*argv, home):
         (),
         ("--help",),
         ("dial", "--help"),
+        ("talk", "--help"),
         ("render-xml", "--provider", "telnyx", "--join-url", "wss://voice.ultravox.ai/calls/x"),
         ("render-xml", "--provider", "twilio", "--join-url", "wss://voice.ultravox.ai/calls/x"),
         ("render-xml", "--provider", "plivo", "--join-url", "wss://voice.ultravox.ai/calls/x"),

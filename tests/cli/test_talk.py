@@ -281,6 +281,15 @@ def test_what_can_be_known_to_be_wrong_is_said_before_anybody_is_contacted(talk,
     assert told.count("error:") == (0 if "--json" in argv else 1)
 
 
+@pytest.mark.parametrize("argv", [("--text",), ("--input", "-")], ids=" ".join)
+def test_stdin_that_was_closed_before_it_began(tmp_path, argv):
+    out, env = Output(io.StringIO(), io.StringIO(), {}), {"HOME": str(tmp_path), "UVCALL_STATE_DIR": str(tmp_path)}
+    code = run(["talk", "--sandbox", *argv, "--json"], Context(env, None, out))
+    record = json.loads(out.stdout.getvalue())
+    assert (code, record["outcome"], record["placed"]) == (7, "local_error", "no")
+    assert "stdin is closed" in record["error"]["message"]
+
+
 def test_what_was_said_is_in_the_record_when_the_socket_breaks(talk, peer):
     async def script(it):
         await it.start()

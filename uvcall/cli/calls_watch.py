@@ -10,7 +10,7 @@ from uvcall.cli import options as opt
 from uvcall.cli.context import Context
 from uvcall.cli.record import accepted_codes, exit_code, show
 from uvcall.cli.tending import CallId, subject_of
-from uvcall.errors import UsageError, UvcallError
+from uvcall.errors import UvcallError
 
 if TYPE_CHECKING:
     from uvcall.calls.subject import Subject, Tools
@@ -36,22 +36,11 @@ def watch(
     context: Context = ctx.obj
     context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
     codes = accepted_codes(expect, ok_codes)
-    timeout_s = _seconds(timeout)
+    timeout_s = opt.duration(timeout, "--timeout") if timeout is not None else None
     tools, subject = subject_of(context, id_)
     record = _watched(context, tools, subject, timeout_s)
     show(context.out, record)
     return exit_code(record, expect, codes)
-
-
-def _seconds(text: str | None) -> float | None:
-    from uvcall.core.duration import parse_duration
-
-    if text is None:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"--timeout: {error}", hint="--timeout 10m") from error
 
 
 def _watched(context: Context, tools: Tools, subject: Subject, timeout_s: float | None) -> CallRecord:
