@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from uvcall.cli.keep import whole
 from uvcall.core.model import CallRecord
 from uvcall.core.transcripts import Format, message_of, render
 from uvcall.errors import LocalError, UvcallError
@@ -57,16 +58,10 @@ def save(
     if fetch is None:
         return record
     path = directory / f"{stem}.wav"
-    part = path.with_suffix(".part")
     try:
-        with part.open("wb") as stream:
+        with whole(path, force=True) as stream:
             fetch(stream)
-        part.replace(path)
-    except OSError as error:
-        warn(f"the recording could not be saved in {directory}: {error.strerror or error}")
     except UvcallError as error:
-        warn(f"the recording could not be had: {error.message}")
-    else:
-        return record._replace(recording=str(path))
-    part.unlink(missing_ok=True)
-    return record
+        warn(f"the recording could not be kept: {error.message}")
+        return record
+    return record._replace(recording=str(path))
