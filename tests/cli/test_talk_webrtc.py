@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.request
 import wave
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from support.rooms import needs_livekit
 from support.stage import goertzel, loudest, tone_wav
 
 from uvcall.core.audio import read_wav
+from uvcall.sandbox.app import start
+from uvcall.sandbox.world import Options
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -74,6 +77,23 @@ def test_a_machine_with_nothing_but_loopback_is_told_so_at_once(home):
     )  # fmt: skip
     assert ran.returncode == 7, ran.stderr
     assert "no network interface but loopback" in json.loads(ran.stdout)["error"]["message"]
+
+
+def test_a_server_that_asks_for_a_ping_every_0_s_does_not_abort_the_process(start_uvcall, monkeypatch):
+    needs_livekit()
+    monkeypatch.setattr("uvcall.sandbox.room_signal.PING_INTERVAL_S", 0)
+    with start(Options()) as running:
+        env = dict(running.ready["env"])
+        calls = f"{running.ready['ultravox']}/api/calls"
+        headers = {"X-API-Key": env["ULTRAVOX_API_KEY"], "Content-Type": "application/json"}
+        body = json.dumps({"systemPrompt": "x", "medium": {"webRtc": {}}}).encode()
+        with urllib.request.urlopen(urllib.request.Request(calls, body, headers), timeout=30) as answer:
+            env["JOIN_URL"] = json.load(answer)["joinUrl"]
+        argv = ("--join-url", "env:JOIN_URL", "--input", "silence", "--output", "none", "--json")
+        talk = start_uvcall("talk", "--medium", "webrtc", *argv, env=env)
+        out, errors = talk.communicate(timeout=100)
+    assert talk.returncode == 0, errors
+    assert json.loads(out)["end_reason"] == "agent_hangup"
 
 
 def test_without_the_extra_nobody_is_contacted(run_uvcall, home):

@@ -19,6 +19,7 @@ from uvcall.core.wire import ultravox as uv
 from uvcall.core.wire.events import WireError
 from uvcall.errors import LocalError, ProviderRefused, Temporary, UvcallError
 from uvcall.softphone.bursts import Bursts
+from uvcall.softphone.signal_guard import SignalGuard
 from uvcall.softphone.transport import Arrival, AudioIn, DataIn, Ended
 from uvcall.softphone.websocket import WebSocketTransport
 
@@ -76,6 +77,7 @@ class WebRtcTransport:
         self._queue: asyncio.Queue[Arrival] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._hearing: asyncio.Task[None] | None = None
+        self._guard: SignalGuard | None = None
         self._rtc: Any = None
         self._room: Any = None
         self._source: Any = None
@@ -128,6 +130,8 @@ class WebRtcTransport:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if room is not None:
             await room.disconnect()
+        if self._guard is not None:
+            await self._guard.close()
         await self._socket.close()
 
     async def _room_info(self, arrivals: AsyncIterator[Arrival]) -> tuple[str, str]:
@@ -170,7 +174,8 @@ class WebRtcTransport:
         room.on("disconnected", self._disconnected)
         try:
             async with asyncio.timeout(ROOM_S):
-                await room.connect(place, token, rtc.RoomOptions(single_peer_connection=False))
+                self._guard = SignalGuard(place)
+                await room.connect(await self._guard.open(), token, rtc.RoomOptions(single_peer_connection=False))
                 self._source = rtc.AudioSource(self._rate, 1, queue_size_ms=_QUEUE_MS)
                 track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
                 options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)

@@ -39,12 +39,22 @@ _REFUSALS: Final = {
 }
 
 
-class _Elsewhere(Exception):
-    """The join URL was answered with a redirect. A bearer URL is shown to nobody else."""
+class Elsewhere(Exception):
+    """The URL was answered with a redirect. A bearer URL is shown to nobody else."""
 
 
 async def _no_redirects(*_: Any) -> None:
-    raise _Elsewhere
+    raise Elsewhere
+
+
+def new_session(url: str) -> aiohttp.ClientSession:
+    """Return an HTTP client for one URL, which raises `Elsewhere` where others would follow a redirect."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(_no_redirects)
+    # Loopback is never asked through a proxy.
+    return aiohttp.ClientSession(
+        trust_env=not is_loopback(url), trace_configs=[trace], cookie_jar=aiohttp.DummyCookieJar()
+    )
 
 
 class WebSocketTransport:
@@ -63,12 +73,7 @@ class WebSocketTransport:
 
     async def connect(self) -> None:
         """Open the socket. Raises as `Transport.connect`."""
-        trace = aiohttp.TraceConfig()
-        trace.on_request_redirect.append(_no_redirects)
-        # Loopback is never asked through a proxy.
-        self._http = aiohttp.ClientSession(
-            trust_env=not is_loopback(self._url.reveal()), trace_configs=[trace], cookie_jar=aiohttp.DummyCookieJar()
-        )
+        self._http = new_session(self._url.reveal())
         try:
             async with asyncio.timeout(CONNECT_S):
                 self._socket = await self._http.ws_connect(
@@ -77,7 +82,7 @@ class WebSocketTransport:
                     max_msg_size=LARGEST_MESSAGE,
                     timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
                 )
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, _Elsewhere) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, Elsewhere) as error:
             await self.close()
             raise refusal(error) from None  # the chain would hold the join URL
 
@@ -137,7 +142,7 @@ def _ended(socket: aiohttp.ClientWebSocketResponse, message: aiohttp.WSMessage) 
 
 def refusal(error: Exception) -> UvcallError:
     """Return what a failed handshake means, without the join URL."""
-    if isinstance(error, _Elsewhere):
+    if isinstance(error, Elsewhere):
         return ProviderRefused("the join URL is answered with a redirect, which is not followed", hint=_FRESH)
     if isinstance(error, aiohttp.WSServerHandshakeError):
         status = error.status
