@@ -151,6 +151,7 @@ def test_a_carrier_without_credentials_keeps_nobody_either(peers, journal):
     kit = replace(kit, vendors=Vendors(nowhere, kit.agents))
     done = hang_up(kit, find(kit, up(journal, mine=True)))
     assert (sides(done), done.error) == ((Side.UNKNOWN, Side.HUNG_UP), missing)
+    assert "12:15:00Z" in done.left
 
 
 def test_an_ultravox_that_fails_is_told_of(peers, journal):

@@ -93,7 +93,9 @@ class _Ends:
         phone = None if leg is None or line is None else tools.desk.start(lambda: line.hang_up(leg))
         agent = None if call_id is None else tools.desk.start(lambda: tools.agents().hang_up(call_id))
         taken = list(self.told)
-        self.carrier_error = self.agent_error = None if line is not None or leg is None else self.carrier_error
+        self.agent_error = None
+        if line is not None:
+            self.carrier_error = None
         for index, job in enumerate((phone, agent)):
             if job is None:
                 continue
