@@ -3,7 +3,7 @@
 Run with one argument, a JSON object:
     join_url         of a call
     pcm              the file for what is heard (48 kHz, mono)
-    tone             Hz of what is said in the first second; silence follows
+    tone             Hz of what is said, every other second until the agent does anything
     data             data messages to be sent once the agent is there; what is above 1,024 bytes goes over the socket
     tools            client tools: name → result
     leave_after_s    leave so long after the agent is there; null: stay until the other side ends it
@@ -39,12 +39,16 @@ class Tone(uv.AudioSource):
     def __init__(self, frequency: float) -> None:
         super().__init__(RATE, 1)
         self.step = 2 * math.pi * frequency / RATE
+        self.heard = False
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        for at in range(0, RATE, FRAME):
-            yield struct.pack(f"<{FRAME}h", *(int(8000 * math.sin(self.step * n)) for n in range(at, at + FRAME)))
+        at = 0
         while True:
-            yield bytes(2 * FRAME)
+            if self.heard or at // RATE % 2:
+                yield bytes(2 * FRAME)
+            else:
+                yield struct.pack(f"<{FRAME}h", *(int(8000 * math.sin(self.step * n)) for n in range(at, at + FRAME)))
+            at += FRAME
 
 
 class File(uv.AudioSink):
@@ -63,6 +67,7 @@ class File(uv.AudioSink):
 
 async def main(wish: dict[str, Any]) -> None:
     session = uv.UltravoxSession()
+    voice = Tone(wish["tone"])
     there, over = asyncio.Event(), asyncio.Event()
 
     def status() -> None:
@@ -74,10 +79,16 @@ async def main(wish: dict[str, Any]) -> None:
             over.set()
 
     session.on("status", status)
-    session.on("data_message", lambda message: tell("data", text=json.dumps(message)))
+
+    def data(message: dict[str, Any]) -> None:
+        tell("data", text=json.dumps(message))
+        if message["type"] == "state" and message["state"] != "listening":
+            voice.heard = True
+
+    session.on("data_message", data)
     for name, result in wish.get("tools", {}).items():
         session.register_tool_implementation(name, lambda _, result=result: result)
-    await session.join_call(wish["join_url"], Tone(wish["tone"]), File(wish["pcm"]))
+    await session.join_call(wish["join_url"], voice, File(wish["pcm"]))
     await there.wait()
     for message in wish.get("data", ()):
         await session.send_data(message)
