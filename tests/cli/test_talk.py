@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.peer import PeerServer
+from support.sound_card import Card
 
 from uvcall.calls.ports import Moment, Progress
 from uvcall.cli.app import run
@@ -24,6 +25,7 @@ from uvcall.cli.talk_keys import Keys, keys
 from uvcall.cli.talk_screen import bar, talk_screen
 from uvcall.core.audio import level, write_wav
 from uvcall.softphone import session as s
+from uvcall.softphone import soundcard
 from uvcall.softphone.manner import Joined, Levels
 from uvcall.softphone.transcript import Utterance
 
@@ -367,6 +369,53 @@ class Terminal(io.StringIO):
         return True
 
     encoding = "utf-8"
+
+
+def test_a_person_at_a_terminal(peer, tmp_path, monkeypatch):
+    """Microphone, speaker, live screen, keys: muted, and hung up."""
+    card = Card()
+    monkeypatch.setitem(sys.modules, "sounddevice", card)
+    monkeypatch.setattr(soundcard, "GONE_S", PATIENCE_S)  # this machine may be slower than a card
+    terminal = Terminal()
+
+    async def script(it):
+        await it.start()
+        await it.say(type="state", state="listening")
+        await it.until(lambda it: it.of("hang_up"))
+        await it.socket.close()
+
+    env = {"HOME": str(tmp_path), "UVCALL_STATE_DIR": str(tmp_path), "TERM": "xterm", **joins(peer, script)}
+    main, other = pty.openpty()
+    with os.fdopen(main, "wb", buffering=0) as types, os.fdopen(other, encoding="utf-8") as stdin:
+
+        def person():
+            until = time.monotonic() + PATIENCE_S
+            for shown, key in (("listening", b"m"), ("muted", b"q")):
+                while shown not in terminal.getvalue() and time.monotonic() < until:
+                    for stream in card.streams:  # what the card brings and fetches
+                        stream.callback(bytearray(stream.block * 2), stream.block, None, None)
+                    time.sleep(0.005)
+                types.write(key)
+
+        typist = threading.Thread(target=person)
+        typist.start()
+        out = Output(io.StringIO(), terminal, env)
+        code = run(["talk", "--join-url", "env:JOIN_URL"], Context(env, stdin, out))
+        typist.join(PATIENCE_S)
+    assert code == 0, terminal.getvalue()
+    assert out.stdout.getvalue().startswith("completed, via ultravox")
+    assert "wear headphones" in terminal.getvalue()
+    assert [stream.started for stream in card.streams] == [False, False]
+
+
+def test_devices_are_listed(talk, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", Card())
+    code, stdout, _ = talk("--devices")
+    assert (code, stdout.splitlines()) == (
+        0,
+        ["  0  Mic (default)  --input mic:0", "  1  Out (default)  --output speaker:1"],
+    )
+    assert json.loads(talk("--devices", "--json")[1])[0]["name"] == "Mic"
 
 
 SPOKEN = (

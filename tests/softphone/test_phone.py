@@ -257,6 +257,45 @@ def test_tools_are_run_and_their_failures_told(peer, ring):
     assert "the tool fails ended with exit code 1: no luck" in notes(call)
 
 
+def test_a_recording_that_fails_ends_alone(peer, ring):
+    class Full(Tape):
+        def sent(self, samples):
+            raise OSError(28, "No space left on device")
+
+    async def script(it):
+        await it.start()
+        await frames(it, 3)
+        await it.socket.close()
+
+    tape = Full(RATE, RATE)
+    call = ring(peer.plays(script), tape=tape)
+    assert call.result().parting is Parting.AGENT
+    assert notes(call) == ["the recording ends here: No space left on device"]
+    tape.close()
+
+
+def test_a_machine_that_stood_still_goes_on_from_now(peer, ring):
+    """A lid was closed: what was not said meanwhile is not said afterwards."""
+
+    class Lid(Silence):
+        reads = 0
+
+        def read(self, size):
+            self.reads += 1
+            if self.reads == 5:
+                time.sleep(1.3)  # the whole process stands still
+            return bytes(size)
+
+    async def script(it):
+        await it.start()
+        await frames(it, 20)
+        await it.socket.close()
+
+    call = ring(peer.plays(script), source=Lid())
+    call.result()
+    assert any("stood still" in note for note in notes(call))
+
+
 # -- peers as they should not be
 
 
