@@ -6,7 +6,8 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -722,6 +723,13 @@ def test_a_call_that_began_long_after_is_another(carrier, vendor, connect):
     begun = SINCE + 5
     assert len(line.find(since=begun - 60, until=begun - 9, ours=False)) == (2 if carrier is PLIVO else 1)
     assert line.find(since=begun - 60, until=begun - 11, ours=False) == ()
+
+
+def test_a_clock_that_runs_ahead_is_told_by_a_call_from_the_future(vendor, connect):
+    moment = datetime.now(UTC) + timedelta(hours=1)
+    vendor.on("GET", TW_CALLS, says(200, tw_list(tw_call("busy", date_created=format_datetime(moment)))))
+    line = connect(TWILIO, vendor.url)
+    assert line.find(since=SINCE, until=time.time() - 60) == (PLACED[TWILIO],)
 
 
 def test_a_call_with_the_attempts_mark_is_the_attempts_whenever_it_began(vendor, connect):
