@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.stage import serving
 
-from uvcall.sandbox.websocket import NO_CODE, Channel, HandshakeFailed, accept, connect
+from uvcall.sandbox.upgrade import HandshakeFailed, accept, connect
+from uvcall.sandbox.websocket import NO_CODE, Channel
 
 LARGEST = 1 << 20
 

@@ -20,7 +20,7 @@ from uvcall.sandbox.scenarios import SCENARIOS
 from uvcall.sandbox.session import Session
 from uvcall.sandbox.socket_session import SocketSession
 from uvcall.sandbox.ultravox_calls import Calls, SandboxCall, calls
-from uvcall.sandbox.websocket import accept
+from uvcall.sandbox.upgrade import accept
 from uvcall.sandbox.world import World
 
 _LARGEST_MESSAGE: Final = 1024 * 1024

@@ -38,6 +38,10 @@ class Person:
     _ear: Ear = field(default_factory=Ear)
     _saying: Iterator[bytes] | None = None
     _key_at: float = 0.5
+    _silence: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._silence = bytes(int(self.rate * FRAME_S) * 2)
 
     def say(self, heard: bytes) -> bytes:
         """Live through the next 20 ms: hear what the agent's side plays, return what the phone picks up."""
@@ -48,7 +52,7 @@ class Person:
         self.hung_up = limit is not None and self.age >= limit
         if self._saying is None and self.lines and self._may_speak():
             self.sentence, sound = self.lines.pop(0)
-            self._saying = frames(sound.samples, int(self.rate * FRAME_S) * 2)
+            self._saying = frames(sound.samples, len(self._silence))
         if self._saying is not None:
             frame = next(self._saying, None)
             if frame is not None:
@@ -58,7 +62,7 @@ class Person:
         if self.digits and not self.lines and self.age >= self._key_at:
             self.key, self.digits = self.digits[0], self.digits[1:]
             self._key_at = self.age + _KEY_GAP_S
-        return bytes(int(self.rate * FRAME_S) * 2)
+        return self._silence
 
     def _may_speak(self) -> bool:
         if self.scenario.machine:

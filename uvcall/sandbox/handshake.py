@@ -9,7 +9,8 @@ from typing import Any, Final, TypeVar
 
 from uvcall.core.carrier import Provider
 from uvcall.sandbox import credentials
-from uvcall.sandbox.websocket import Channel, HandshakeFailed, connect
+from uvcall.sandbox.upgrade import HandshakeFailed, connect
+from uvcall.sandbox.websocket import Channel
 from uvcall.sandbox.world import Leg, StreamEnd, StreamSpec
 
 _Result = TypeVar("_Result")

@@ -7,22 +7,15 @@ everything that is done with it. https://www.rfc-editor.org/rfc/rfc6455, without
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import os
-from collections.abc import Mapping
-from typing import Any, Final, Protocol, cast
-from urllib.parse import quote, urlsplit
+from collections.abc import Iterator
+from typing import Final, Protocol, cast
 
-from aiohttp import web
-
-_MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
 #: Seconds of the real clock that the other side has for its close frame.
 _CLOSE_S: Final = 2.0
 #: Bytes that may wait for a peer that does not read; what is more ends the connection.
 _MOST_UNSENT: Final = 1 << 20
-_LONGEST_ANSWER: Final = 1 << 16
 #: For each byte, what it makes of every other one: translating by table is the fastest mask that Python has.
 _XOR: Final = tuple(bytes(one ^ other for other in range(256)) for one in range(256))
 NO_CODE: Final = 1005
@@ -36,10 +29,6 @@ class Listener(Protocol):
 
     def over(self, code: int | None) -> None:
         """Learn, once, that no more comes: the close frame's code, or None when the connection was lost."""
-
-
-class HandshakeFailed(Exception):
-    """The server's answer was not a WebSocket's."""
 
 
 class _Broken(Exception):
@@ -62,7 +51,7 @@ class Channel(asyncio.Protocol):
         self._listener: Listener | None = None
         self._early: list[str | bytes] = []
         self._rest = b""
-        self._fragments: list[bytes] = []
+        self._fragments: list[bytes | bytearray] = []
         self._kind = 0
         self._code: int | None = None
         self._told = False
@@ -90,9 +79,8 @@ class Channel(asyncio.Protocol):
     def listen(self, listener: Listener) -> None:
         """Give the listener what has come and what will come."""
         self._listener = listener
-        early, self._early = self._early, []
-        for message in early:
-            listener.take(message)
+        while self._early:
+            listener.take(self._early.pop(0))
         if self._told:
             listener.over(self._code)
 
@@ -150,14 +138,14 @@ class Channel(asyncio.Protocol):
             end = at + head + (0 if self._masks else 4) + length
             if end > size:
                 break
-            payload = data[end - length : end]
+            payload: bytes | bytearray = data[end - length : end]
             if not self._masks:
                 payload = _mask(payload, data[at + head : at + head + 4])
             at = end
             self._frame(first, payload)
         return at
 
-    def _frame(self, first: int, payload: bytes) -> None:
+    def _frame(self, first: int, payload: bytes | bytearray) -> None:
         kind, final = first & 0x0F, first & 0x80
         if first & 0x70 or (kind >= _CLOSE and (not final or len(payload) > 125)):
             raise _Broken(1002)
@@ -175,7 +163,7 @@ class Channel(asyncio.Protocol):
         elif kind != _PONG:
             raise _Broken(1002)
 
-    def _gather(self, kind: int, payload: bytes, *, final: bool) -> tuple[bytes, int]:
+    def _gather(self, kind: int, payload: bytes | bytearray, *, final: bool) -> tuple[bytes | bytearray, int]:
         """Keep a fragment; return the whole message, and its kind, with the last one."""
         self._kind = self._kind or kind
         self._fragments.append(payload)
@@ -188,11 +176,11 @@ class Channel(asyncio.Protocol):
         self._kind = 0
         return whole, kind
 
-    def _message(self, kind: int, payload: bytes) -> None:
+    def _message(self, kind: int, payload: bytes | bytearray) -> None:
         if self._code is not None:
             return
         try:
-            message = payload.decode() if kind == _TEXT else payload
+            message = payload.decode() if kind == _TEXT else bytes(payload)
         except UnicodeDecodeError:
             raise _Broken(1007) from None
         if self._listener is None:
@@ -200,7 +188,7 @@ class Channel(asyncio.Protocol):
         else:
             self._listener.take(message)
 
-    def _take_close(self, payload: bytes) -> None:
+    def _take_close(self, payload: bytes | bytearray) -> None:
         code = int.from_bytes(payload[:2]) if len(payload) >= 2 else NO_CODE
         self._code = self._code or code
         self._start_closing(1000 if code == NO_CODE else code)
@@ -219,7 +207,7 @@ class Channel(asyncio.Protocol):
             if self._listener is not None:
                 self._listener.over(code)
 
-    def _write(self, kind: int, payload: bytes) -> None:
+    def _write(self, kind: int, payload: bytes | bytearray) -> None:
         transport = self._transport
         if transport is None or self.closing:
             return
@@ -231,7 +219,7 @@ class Channel(asyncio.Protocol):
         else:
             head = bytes((0x80 | kind, bit | 127)) + size.to_bytes(8)
         if self._masks:
-            key = os.urandom(4)
+            key = next(_KEYS)
             transport.write(head + key + _mask(payload, key))
         else:
             transport.write(head + payload)
@@ -239,104 +227,20 @@ class Channel(asyncio.Protocol):
             self.break_off()
 
 
-def _mask(payload: bytes, key: bytes) -> bytes:
+def _mask(payload: bytes | bytearray, key: bytes) -> bytearray:
     """Return the payload with every fourth byte changed by one byte of the key."""
     masked = bytearray(payload)
     for at, byte in enumerate(key):
         masked[at::4] = masked[at::4].translate(_XOR[byte])
-    return bytes(masked)
+    return masked
 
 
-def _accepted(key: str) -> str:
-    return base64.b64encode(hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest()).decode()
+def _new_keys() -> Iterator[bytes]:
+    """Give a new mask for each frame, asking the system for a thousand at a time."""
+    while True:
+        chance = os.urandom(4096)
+        for at in range(0, len(chance), 4):
+            yield chance[at : at + 4]
 
 
-def accept(request: web.Request, largest: int) -> Channel:
-    """Answer a handshake (which `web.WebSocketResponse.can_prepare` has found good) and take the connection over."""
-    transport = request.transport
-    channel = Channel(largest, masks=False)
-    if transport is None:
-        channel.connection_lost(None)
-        return channel
-    key = request.headers["Sec-WebSocket-Key"]
-    lines = "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {_accepted(key)}"
-    transport.write("\r\n".join(("HTTP/1.1 101 Switching Protocols", *lines, "", "")).encode())
-    channel.take_over(transport)
-    return channel
-
-
-class _Handshake(asyncio.Protocol):
-    """A client's end until the server has answered."""
-
-    def __init__(self) -> None:
-        self.answer: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()
-        self._data = b""
-
-    def data_received(self, data: bytes) -> None:
-        """Gather the head of the answer."""
-        self._data += data
-        head, blank, rest = self._data.partition(b"\r\n\r\n")
-        if blank and not self.answer.done():
-            self.answer.set_result((head, rest))
-        elif len(self._data) > _LONGEST_ANSWER:
-            self.connection_lost(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Fail the handshake."""
-        if not self.answer.done():
-            self.answer.set_exception(exc or ConnectionResetError("no answer"))
-
-
-async def connect(url: str, headers: Mapping[str, str], largest: int) -> Channel:
-    """Open a WebSocket, following no redirects: RFC 6455 leaves that to the client, and carriers do not.
-
-    Raises:
-        HandshakeFailed: The server answers otherwise.
-        OSError: It cannot be reached, or breaks off.
-        ValueError: The URL is none.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-        raise ValueError("not a WebSocket URL")
-    key = base64.b64encode(os.urandom(16)).decode()
-    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._") + (
-        f"?{quote(parts.query, safe='/%:@!$&()*+,;=~-._?')}" * bool(parts.query)
-    )
-    fields = {
-        "Host": parts.netloc.rpartition("@")[2],
-        "Upgrade": "websocket",
-        "Connection": "Upgrade",
-        "Sec-WebSocket-Key": key,
-        "Sec-WebSocket-Version": "13",
-        **headers,
-    }
-    if any(char in f"{name}{value}" for name, value in fields.items() for char in "\r\n\0"):
-        raise ValueError("a header of more than one line")
-    port = parts.port or (443 if parts.scheme == "wss" else 80)
-    loop = asyncio.get_running_loop()
-    more: dict[str, Any] = {"ssl": True} if parts.scheme == "wss" else {}
-    transport, shaking = await loop.create_connection(_Handshake, parts.hostname, port, **more)
-    try:
-        head = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-        transport.write("\r\n".join(head).encode())
-        answer, rest = await shaking.answer
-        _check(answer.decode("latin-1"), key)
-    except BaseException:
-        transport.abort()
-        raise
-    channel = Channel(largest, masks=True)
-    channel.take_over(transport)
-    if rest:
-        channel.data_received(rest)
-    return channel
-
-
-def _check(answer: str, key: str) -> None:
-    """Check the head of the server's answer."""
-    status, *lines = answer.split("\r\n")
-    words = status.split(" ", 2)
-    if len(words) < 2 or not words[0].startswith("HTTP/1.") or words[1] != "101":
-        raise HandshakeFailed(f"HTTP {words[1][:3]}" if len(words) > 1 and words[1][:3].isdigit() else "no HTTP")
-    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if fields.get("upgrade", "").lower() != "websocket" or fields.get("sec-websocket-accept") != _accepted(key):
-        raise HandshakeFailed("not a WebSocket")
+_KEYS: Final = _new_keys()
