@@ -9,7 +9,7 @@ import pytest
 
 from uvcall.core.inbound_policy import ADMIT, Rules, Step
 from uvcall.errors import LocalError
-from uvcall.journal.inbound import NAME, Claim, InboundLedger, Known, Note, checkpoint
+from uvcall.journal.inbound import NAME, Claim, InboundLedger, Known, Note, checkpoint, seen
 from uvcall.server import ledger as async_ledger
 from uvcall.server.ledger import AsyncLedger
 
@@ -148,3 +148,42 @@ def test_a_log_that_is_always_written_begins_anew(tmp_path, monkeypatch):
         await ledger.close()
 
     asyncio.run(main())
+
+
+def test_a_file_that_is_no_ledger_is_refused(tmp_path):
+    (tmp_path / NAME).write_bytes(b"no ledger " * 500)
+    (tmp_path / NAME).chmod(0o600)
+    with pytest.raises(LocalError, match="not even an SQLite file"):
+        opened(tmp_path)
+
+
+def test_work_that_fails_halfway_leaves_nothing(tmp_path):
+    def work():
+        yield claim("twilio:a")
+        raise RuntimeError("a bug")
+
+    ledger = opened(tmp_path, Rules(max_concurrent=1, per_caller=100))
+    with pytest.raises(RuntimeError):
+        ledger.batch(work())
+    assert ledger.known("twilio:a") is None
+    assert ledger.batch([claim("twilio:b")]) == [ADMIT], "the call that was not written counts for nothing"
+    ledger.close()
+
+
+def test_a_call_is_seen_under_the_carriers_and_ultravoxs_id(tmp_path):
+    assert seen(tmp_path, "CA1") is None
+    assert not (tmp_path / NAME).exists()
+    ledger = opened(tmp_path)
+    ledger.batch([claim("twilio:CA1"), Note("twilio:CA1", Step.CREATED, NOW + 1, "uv-1")])
+    known = Known("twilio:CA1", Step.CREATED, NOW + 1, "uv-1")
+    assert [found and found.known for found in (seen(tmp_path, text) for text in ("CA1", "twilio:CA1", "UV-1", "CA2"))] == [
+        known, known, known, None
+    ]  # fmt: skip
+    ledger.close()
+
+
+def test_from_memory_one_call_and_no_second_beside_it(tmp_path):
+    ledger = opened(tmp_path)
+    assert ledger.from_memory(claim("a")) == ADMIT
+    assert ledger.from_memory(claim("b")).reason == "too many calls at once"
+    ledger.close()
