@@ -176,6 +176,13 @@ def test_enough_is_enough(see, peers, journal):
     assert (record.outcome, record.exit_code) == (Outcome.UNOBSERVED, 21)
 
 
+def test_a_call_that_dial_has_left_is_not_over_because_dial_is(see, peers, journal):
+    peers.statuses, peers.calls = deque([UP]), deque([JOINED])
+    left = (Step.LEFT, {"outcome": "accepted", "exit_code": 0})
+    record, _ = see(attempt(journal, ASKED, PLACED, left), timeout_s=0.02)
+    assert (record.outcome, record.exit_code) == (Outcome.UNOBSERVED, 21)
+
+
 def test_a_signal_ends_the_watching(peers, journal):
     peers.statuses, peers.calls = deque([UP]), deque([JOINED])
     kit = tools(peers, journal)

@@ -232,7 +232,7 @@ def _over(tools: Tools, watching: _Watch) -> CallRecord:
     if entry.open and not entry.owner_alive(tools.alive):
         reconciler = Reconciler(tools.journal, tools.vendors, tools.desk, tools.now, tools.alive, tools.timing)
         entry = reconciler.settle(entry).entry
-    record = record_of(entry)
+    record = _as_far_as_known(entry)
     if entry.open and (watching.seen.leg is not None or watching.seen.call is not None):
         told = result_of(watching.seen)
         outcome = Outcome(told["outcome"])
@@ -254,9 +254,18 @@ def _left(watching: _Watch) -> CallRecord:
         record = _of_call(watching)
         record = record._replace(outcome=Outcome.UNOBSERVED, exit_code=ENDINGS[Outcome.UNOBSERVED].exit_code)
     else:
-        record = record_of(watching.entry)
+        record = _as_far_as_known(watching.entry)
     error = None if watching.error is None else failure(watching.error)
     return record._replace(transcript=watching.spoken.lines, error=error or record.error)
+
+
+def _as_far_as_known(entry: Entry) -> CallRecord:
+    """Return an attempt's record. What an earlier command said of a call that goes on, `accepted`, is not its end."""
+    record = record_of(entry)
+    if not entry.open:
+        return record
+    outcome = Outcome.UNOBSERVED if entry.placed == "yes" else Outcome.UNKNOWN
+    return record._replace(outcome=outcome, exit_code=ENDINGS[outcome].exit_code)
 
 
 def _of_call(watching: _Watch) -> CallRecord:

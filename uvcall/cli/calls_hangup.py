@@ -49,7 +49,7 @@ def _told(done: HungUp) -> dict[str, object]:
         "agent": done.agent.value,
         "over": done.error is None,
         "left": done.left or None,
-        "outcome": entry.outcome.value if entry and entry.outcome else None,
+        "outcome": entry.outcome.value if entry and entry.outcome and not entry.open else None,
     }
 
 
