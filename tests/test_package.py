@@ -29,8 +29,8 @@ COMPLETIONS = {
 }
 
 
-#: Extras that development and CI do without: sound cards and WebRTC. The tests that need them are skipped there.
-UNLOCKED = {"audio", "webrtc", "sandbox-webrtc"}
+#: Extras that development and CI do without: sound cards, WebRTC, a faster loop. The tests that need them are skipped there.
+UNLOCKED = {"audio", "webrtc", "sandbox-webrtc", "sandbox-fast"}
 
 
 def wanted():
