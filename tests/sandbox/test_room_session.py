@@ -3,7 +3,7 @@
 Ultravox's SDK pins other versions than uvcall's extras, so it lives in an environment of its own:
 
     python3.11 -m venv somewhere && somewhere/bin/pip install ultravox-client
-    UVCALL_TEST_ULTRAVOX_PYTHON=somewhere/bin/python python -m pytest tests/sandbox/test_room_session.py
+    TEST_ULTRAVOX_PYTHON=somewhere/bin/python python -m pytest tests/sandbox/test_room_session.py
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def test_a_machine_with_nothing_but_loopback_is_told_so_at_once():
 
 def test_ultravoxs_own_sdk_holds_a_whole_call(tmp_path):
     needs_room()
-    python = os.environ.get("UVCALL_TEST_ULTRAVOX_PYTHON", "")
+    python = os.environ.get("TEST_ULTRAVOX_PYTHON", "")
     if not python:
         pytest.skip("no environment with ultravox-client: see the top of this file")
     tool = {"temporaryTool": {"modelToolName": "weather", "client": {}, "timeout": "20s"}}
