@@ -7,9 +7,7 @@ the answer while that is waited for. httpx serves all other requests, and this o
 
 from __future__ import annotations
 
-import os
 import socket
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -42,8 +40,6 @@ def direct(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     if host in LOOPBACK_HOSTS:
         return True
-    if sys.platform not in {"darwin", "win32"} and not any(name.lower().endswith("_proxy") for name in os.environ):
-        return True  # only those two keep proxies elsewhere, and `urllib.request` is slow to import
     from urllib.request import getproxies, proxy_bypass
 
     return not {"https", "all"} & set(getproxies()) or bool(proxy_bypass(host))

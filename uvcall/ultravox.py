@@ -44,17 +44,19 @@ class Ultravox:
         key: The API key.
         base_url: Where the API is; `/api` is appended unless the path ends with it.
         timeout_s: Seconds of patience for one request, in all.
+        proxied: False where it is known that this system names no proxy: then it is not looked for.
 
     Raises:
         AuthError: The key is empty, or no header can hold it.
     """
 
-    def __init__(self, key: Secret, *, base_url: str, timeout_s: float = 20.0) -> None:
+    def __init__(self, key: Secret, *, base_url: str, timeout_s: float = 20.0, proxied: bool = True) -> None:
         self._base = api.base(base_url)
         self._key = _checked(key)
         self._timeout_s = timeout_s
         self._client: Any = None
         self._opening = threading.Lock()
+        self._proxied = proxied
         self.loopback = is_loopback(self._base)
 
     def load(self) -> None:
@@ -88,7 +90,7 @@ class Ultravox:
             sent: Called when the request has left and only the answer is waited for.
         """
         request = api.create_call(create.path, create.body, create.query)
-        if first_request.direct(self._base):
+        if not self._proxied or first_request.direct(self._base):
             response = self._post(request, rings=rings, on_sent=sent or _nothing)
         else:
             response = self._ask(request, rings=rings, on_sent=sent)

@@ -120,7 +120,10 @@ class Context:
         from uvcall.ultravox import Ultravox
 
         key = settings.require("ultravox.api_key", "every call needs an agent")
-        client = Ultravox(key, base_url=settings.text("ultravox.base_url"))
+        # Two systems keep proxies elsewhere; on the others the slow way to look for one need not be imported.
+        elsewhere = sys.platform in {"darwin", "win32"}
+        proxied = elsewhere or any(name.lower().endswith("_proxy") for name in self.env)
+        client = Ultravox(key, base_url=settings.text("ultravox.base_url"), proxied=proxied)
         self._closers.append(client.close)
         return client
 

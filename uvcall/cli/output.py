@@ -28,7 +28,7 @@ def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
     return re.sub(_SECRETS, "[secret]", text)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Output:
     """The two streams of one command. `as_json`: stdout holds JSON and nothing else."""
 
