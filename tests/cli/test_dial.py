@@ -29,13 +29,16 @@ SCENARIOS = {
     "agent-drop": (16, "agent_failed"),
 }
 NUMBER = "+12025550100"
+#: How much faster the world may go: who hangs up at once must still leave the stream the time to open on a busy machine.
+SPEEDS = {"hangup-early": "1"}
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_scenario_through_every_carrier(run_uvcall, carrier, scenario):
+    speed = SPEEDS.get(scenario, "8")
     ran = run_uvcall(
-        "dial", NUMBER, "--provider", carrier, "--sandbox", "--scenario", scenario, "--speed", "8", "--json", "-q"
+        "dial", NUMBER, "--provider", carrier, "--sandbox", "--scenario", scenario, "--speed", speed, "--json", "-q"
     )
     code, outcome = SCENARIOS[scenario]
     record = ran.json
@@ -56,9 +59,10 @@ def test_every_scenario_through_every_carrier(run_uvcall, carrier, scenario):
 
 @pytest.mark.parametrize("number", range(10))
 def test_scenarios_by_number(run_uvcall, number):
-    ran = run_uvcall("dial", f"+1202555010{number}", "--provider", "twilio", "--sandbox", "--speed", "8", "--json")
     by_number = ("answer", "busy", "no-answer", "rejected", "voicemail", "failed", "mute", "hangup-early",
                  "lost-reply", "rate-limited")  # fmt: skip
+    speed = SPEEDS.get(by_number[number], "8")
+    ran = run_uvcall("dial", f"+1202555010{number}", "--provider", "twilio", "--sandbox", "--speed", speed, "--json")
     assert ran.code == SCENARIOS[by_number[number]][0]
 
 
@@ -125,9 +129,17 @@ def test_plain_lines_on_stderr_and_one_result_on_stdout(run_uvcall):
     assert ran.stdout.count("\n") == 1
     assert ran.stdout.startswith("completed: +12025550100, via telnyx, ")
     said = ran.stderr.splitlines()
-    assert [line for line in said if ": " not in line] == ["dialing", "ringing", "answered", "talking", "over"]
+    events = [line for line in said if ": " not in line]
+    # Ringing and the moment before the agent's first word are short: a look may come too late for either.
+    assert [line for line in events if line not in {"ringing", "answered"}] == ["dialing", "talking", "over"]
+    assert set(events) <= {"dialing", "ringing", "answered", "talking", "over"}
     assert any(line.startswith("agent: ") for line in said)
     assert any(line.startswith("user: ") for line in said)
+
+
+def test_a_phone_that_rings_long_enough_is_seen_to_ring(run_uvcall):
+    ran = run_uvcall("dial", "+12025550102", "--provider", "telnyx", "--sandbox", "--speed", "10")
+    assert [line for line in ran.stderr.splitlines() if ": " not in line] == ["dialing", "ringing", "over"]
 
 
 def test_faults_tell_the_seed_that_repeats_them(run_uvcall):
