@@ -188,15 +188,15 @@ def test_the_clients_buffer_is_filled_and_not_more(buffer_ms, ahead):
         async with joined(form=form, speed=1, agent_script=(text,)) as (_, _, client):
             await client.until(lambda: client.pieces)
             began = asyncio.get_running_loop().time()
-            await client.until(lambda: len(client.sound) / 2 / RATE >= min(ahead, 3))
+            await client.until(lambda: len(client.sound) / 2 / RATE >= min(ahead, 1))
             early = asyncio.get_running_loop().time() - began
-            await client.until(lambda: len(client.sound) / 2 / RATE >= 3)
+            await client.until(lambda: len(client.sound) / 2 / RATE >= 1)
             return early, asyncio.get_running_loop().time() - began
 
-    early, three_seconds = asyncio.run(talk())
+    early, whole_second = asyncio.run(talk())
     assert early < 1.5  # at once, on whatever machine
     if ahead < 1:
-        assert three_seconds > 2.5  # what is more than the buffer holds comes in its time
+        assert whole_second > 0.7  # what is more than the buffer holds comes in its time
 
 
 def test_who_speaks_over_the_agent_clears_the_buffer():
