@@ -419,7 +419,7 @@ def test_a_socket_that_stops_is_noticed(peer, ring):
         await it.until(lambda it: it.heard)
         woken.wait(PATIENCE_S)  # blocks the peer's loop on purpose
 
-    call = ring(peer.plays(script), heartbeat_s=0.4)
+    call = ring(peer.plays(script), heartbeat_s=0.8)
     talked = call.result()
     woken.set()
     assert (talked.parting, talked.words) == (Parting.BROKEN, "the socket has gone silent")

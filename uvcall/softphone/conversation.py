@@ -27,6 +27,8 @@ from uvcall.softphone.transport import AudioIn, DataIn, Ended, Transport
 _TICK_S: Final = FRAME_S / 2
 #: A machine that stood still so long (a lid was closed) does not send all of it afterwards.
 _STOOD_STILL_S: Final = 1.0
+#: Beyond the length of what waits, so much time is given to play it when the call is over: machines stand still.
+_PLAY_OUT_S: Final = 5.0
 _PING_S: Final = 5.0
 _LEVELS_EVERY: Final = 5  #: frames
 #: Arrivals that are taken in a row before others have their turn: some peers send half a minute at once.
@@ -165,7 +167,7 @@ class Conversation:
 
     async def _play_out(self, clock: asyncio.Task[None], left: asyncio.Task[Any]) -> None:
         """Let the agent's last words be heard: they came ahead of their time, and the socket may close before it."""
-        due = self._loop.time() + self._buffer.waiting_s + 1.0
+        due = self._loop.time() + self._buffer.waiting_s + _PLAY_OUT_S
         while self._buffer.waiting_s > 0 and self._loop.time() < due and not clock.done() and not left.done():
             await asyncio.wait({clock, left}, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
 
