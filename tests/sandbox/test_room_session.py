@@ -38,10 +38,13 @@ def left_channel(recording: bytes) -> tuple[bytes, int]:
 
 
 def is_the_agents(voice: bytes) -> bool:
-    """Say whether this is the voice that babbles at 110 Hz: sound at its multiples, and nearly none between them."""
+    """Say whether this is the voice that babbles at 110 Hz: sound at its multiples, and nearly none between them.
+
+    A word's gaps and the beginnings of its syllables spread it: 0.24 to 0.45 of it lies there.
+    """
     piece = loudest(voice, RATE)
     of_it, others = (sum(goertzel(piece, RATE, first + 110 * n) for n in range(12)) for first in (110, 165))
-    return of_it > 0.3 and of_it > 4 * others
+    return of_it > 0.1 and of_it > 4 * others
 
 
 def types(visit) -> list[str]:
