@@ -47,11 +47,12 @@ def test_who_types_is_read_and_hangs_up(run_uvcall):
     assert ("user", "How are you?") in [(line["role"], line["text"]) for line in ran.json["transcript"]]
 
 
-def test_a_client_tool_runs(run_uvcall):
+def test_a_client_tool_runs(run_uvcall, home):
     needs_livekit()
-    ran = run_uvcall(
-        *OFFLINE, "--input", "silence", "--output", "none", "--client-tool", "weather=echo rain", "--json", timeout=100
-    )
+    (home / "script.txt").write_text("!weather\nBye.\n")
+    quietly = ("--input", "silence", "--output", "none", "--json")
+    tool = ("--client-tool", "weather=echo rain", "--agent-script", "script.txt")
+    ran = run_uvcall(*OFFLINE, *quietly, *tool, timeout=100)
     assert ran.code == 0, ran.stderr
     assert any("The tool weather says: rain" in line["text"] for line in ran.json["transcript"])
 

@@ -8,7 +8,9 @@ Ultravox's SDK pins other versions than uvcall's extras, so it lives in an envir
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import gc
 import io
 import json
 import os
@@ -21,6 +23,9 @@ import aiohttp
 import pytest
 from support.rooms import RATE, needs_livekit, needs_room, until, visitor
 from support.stage import api, goertzel, loudest
+
+from uvcall.sandbox.app import start
+from uvcall.sandbox.world import Options
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -167,6 +172,35 @@ def test_a_socket_closed_before_anybody_came_may_be_joined_again():
         return calls(ultravox.world).by_id[call["callId"]].taken
 
     assert asyncio.run(talk())["ended"] is None
+
+
+def test_a_sandbox_that_ends_sends_its_guests_away(tmp_path):
+    needs_livekit()
+
+    async def talk():
+        running = await asyncio.to_thread(start, Options())
+        try:
+            headers = {"X-API-Key": running.ready["env"]["ULTRAVOX_API_KEY"]}
+            calls, webrtc = f"{running.ready['ultravox']}/api/calls", {"medium": {"webRtc": {}}}
+            async with aiohttp.ClientSession(headers=headers) as http, http.post(calls, json=webrtc) as call:
+                url = (await call.json())["joinUrl"]
+            async with visitor(tmp_path, join_url=url, wait_for_socket=True, tone=440) as client:
+                await client.until_told("published")
+                await asyncio.to_thread(running.close)
+                await client.until_told("done")
+                return client
+        finally:
+            await asyncio.to_thread(running.close)
+
+    client = asyncio.run(talk())
+    assert client.told("disconnected")[0]["reason"] == 5
+    gc.collect()  # a socket that was left open would be told of here
+
+
+def test_a_sandbox_without_webrtc_calls_loads_none_of_it():
+    code = "import sys, uvcall.sandbox.app; print({name.partition('.')[0] for name in sys.modules})"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"aiortc", "aioice", "av", "google"} & set(ast.literal_eval(ran.stdout))
 
 
 def test_without_the_extra_a_join_is_refused_by_its_name(monkeypatch):

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from uvcall.core.secret import LOOPBACK_HOSTS
 from uvcall.errors import LocalError, UsageError
-from uvcall.sandbox import agent, credentials, media, ultravox
+from uvcall.sandbox import agent, credentials, media, room, ultravox
 from uvcall.sandbox.callbacks import Messenger
 from uvcall.sandbox.event_loop import run_fast
 from uvcall.sandbox.exchange import Exchange
@@ -88,6 +88,11 @@ def new_app(world: World, exchange: Exchange) -> web.Application:
         app.add_routes(face.routes())
     app.add_routes(ultravox.routes(world))
     app.add_routes(agent.routes(world))
+
+    async def shut(_: web.Application) -> None:
+        await room.close_rooms(world)
+
+    app.on_shutdown.append(shut)
     return app
 
 

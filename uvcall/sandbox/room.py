@@ -267,6 +267,13 @@ class Rooms:
             self.world.spawn(self.shut(room), f"close room {room.who.room}")
 
 
+async def close_rooms(world: World) -> None:
+    """Close every room that there is, to the last socket: the sandbox is going to end."""
+    kept = world.rooms.get(Rooms)
+    if isinstance(kept, Rooms):
+        await asyncio.gather(*(kept.shut(room) for room in list(kept.by_name.values())))
+
+
 def rooms(world: World) -> Rooms:
     """Return the world's rooms."""
     kept = world.rooms.get(Rooms)
