@@ -12,6 +12,7 @@ import wave
 from pathlib import Path
 
 import pytest
+from support.peer import PeerServer
 from support.rooms import needs_livekit
 from support.stage import goertzel, loudest, tone_wav
 
@@ -95,6 +96,24 @@ def test_a_server_that_asks_for_a_ping_every_0_s_does_not_abort_the_process(star
         out, errors = talk.communicate(timeout=100)
     assert talk.returncode == 0, errors
     assert json.loads(out)["end_reason"] == "agent_hangup"
+
+
+def test_a_room_that_refuses_the_token(run_uvcall, sandbox):
+    needs_livekit()
+    place = sandbox.ready["ultravox"].replace("http", "ws", 1)
+
+    async def script(it):
+        await it.say(type="room_info", roomUrl=place, token="not.this.one")
+        await it.until_gone()
+
+    peer = PeerServer()
+    try:
+        env = {"JOIN_URL": peer.plays(script).reveal(), "UVCALL_ULTRAVOX_BASE_URL": "http://127.0.0.1:9"}
+        argv = ("--join-url", "env:JOIN_URL", "--input", "silence", "--output", "none", "--json")
+        ran = run_uvcall("talk", "--medium", "webrtc", *argv, env=env, timeout=100)
+    finally:
+        peer.close()
+    assert (ran.code, ran.json["error"]["status"]) == (5, 401), ran.stderr
 
 
 def test_without_the_extra_nobody_is_contacted(run_uvcall, home):

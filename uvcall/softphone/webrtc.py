@@ -25,7 +25,7 @@ from uvcall.softphone.websocket import WebSocketTransport
 
 #: Seconds from the open socket to the place where the room is, and from there until sound can flow.
 ROOM_INFO_S: Final = 10.0
-ROOM_S: Final = 15.0
+ROOM_S: Final = 12.0
 #: Bytes of a data message from which on the socket carries it, as Ultravox's SDKs have it.
 _LARGEST_PACKET: Final = 1024
 #: Milliseconds of the person's voice that the SDK keeps at most: what is kept is heard later for the rest of the call.
