@@ -8,6 +8,7 @@ https://docs.livekit.io/reference/internals/client-protocol/
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,10 @@ from aiortc.sdp import candidate_from_sdp
 
 from uvcall.sandbox.room_signal import Description, Identity, Target, Trickle
 from uvcall.sandbox.room_tracks import AgentVoice, listen
+
+# What they have to say is for whoever asks for it, and not for the terminal.
+for _name in ("aiortc", "aioice"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 _ADDRESS: Final = "127.0.0.1"
 #: LiveKit's names. https://docs.livekit.io/reference/internals/client-protocol/
