@@ -63,6 +63,7 @@ class _Handshake(asyncio.Protocol):
         """Fail the handshake."""
         if not self.answer.done():
             self.answer.set_exception(exc or ConnectionResetError("no answer"))
+            self.answer.exception()  # marked as seen: whoever waited may have been cancelled, and nobody is to be told
 
 
 async def connect(url: str, headers: Mapping[str, str], largest: int) -> Channel:
