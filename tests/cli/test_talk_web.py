@@ -8,15 +8,17 @@ import os
 import re
 import signal
 import wave
-from pathlib import Path
 
 import pytest
 from support.chromium import needs_chromium, tab
 from support.rooms import needs_room
-from support.stage import goertzel, loudest, tone_wav
+from support.stage import goertzel, loudest, tone
+
+from uvcall.core.audio import write_wav
 
 pytestmark = pytest.mark.timeout(240)
 
+RATE, TONE_HZ, SILENCE_S = 48_000, 440, 120
 OFFLINE = ("talk", "--web", "--sandbox", "--json")
 JOIN = "document.getElementById('join').click()"
 TALKS = "['listening', 'thinking', 'speaking'].includes(document.body.dataset.state)"
@@ -32,46 +34,68 @@ def link(talk):
     return found[1]
 
 
-def test_a_browser_holds_the_conversation(start_uvcall, home):
+@pytest.fixture
+def microphone(home):
+    """Make the file that the browser's microphone hears: so much of a tone, and then silence."""
+
+    def microphone(seconds):
+        path = home / "microphone.wav"
+        path.write_bytes(write_wav(tone(TONE_HZ, seconds, RATE) + bytes(2 * RATE * SILENCE_S), RATE))
+        return path
+
+    return microphone
+
+
+def test_a_browser_talks_until_the_agent_hangs_up(start_uvcall, home, microphone):
     chromium = needs_chromium()
-    (home / "tone.wav").write_bytes(tone_wav(440, 2.0))
     talk = start_uvcall(*OFFLINE, "--record", "--save", "kept")
     url = link(talk)
 
     async def visit():
-        async with tab(chromium, home, url, home / "tone.wav") as page:
+        async with tab(chromium, home, url, microphone(2.0)) as page:
             await page.until(READY)
             await page.run(JOIN)
-            await page.until(TALKS)
-            await page.until("document.querySelectorAll('#transcript [data-who=Agent]').length")
-            await page.until("heard().then((energy) => energy > 0)")
-            await page.run("document.getElementById('mute').click()")
-            assert await page.run("document.getElementById('mute').getAttribute('aria-pressed')") == "true"
-            await page.run("document.getElementById('mute').click()")
-            await page.until("document.querySelectorAll('#transcript [data-who=You]').length")
-            if await page.run(TALKS):
-                await page.run("document.getElementById('leave').click()")
             await page.until("document.body.dataset.state == 'over'")
-            # The call is taken: a second browser is told so.
-            status, words = await page.run(
-                "fetch('join', {method: 'POST'}).then(async (answer) => [answer.status, await answer.text()],"
-                " () => [410, 'taken already'])"
-            )
-            assert status == 410
-            assert "taken already" in words
-            return page.said
+            who = "[...document.querySelectorAll('#transcript li')].map((line) => line.dataset.who)"
+            assert {"Agent", "You"} == set(await page.run(who)), page.said
+            assert not [line for line in page.said if "Content Security Policy" in line], page.said
 
-    said = asyncio.run(visit())
+    asyncio.run(visit())
     out, errors = talk.communicate(timeout=60)
     record = json.loads(out)
-    assert (talk.returncode, record["outcome"], record["placed"]) == (0, "completed", "yes"), errors
+    assert (talk.returncode, record["outcome"], record["end_reason"]) == (0, "completed", "agent_hangup"), errors
     assert {line["role"] for line in record["transcript"]} == {"agent", "user"}
     assert "ws://" not in errors
-    assert not [line for line in said if "Content Security Policy" in line], said
     with wave.open(str(home / record["recording"])) as file:
         rate, stereo = file.getframerate(), file.readframes(file.getnframes())
     sides = [memoryview(stereo).cast("h")[side::2].tobytes() for side in (0, 1)]
-    assert max(goertzel(loudest(side, rate), rate, 440) for side in sides) > 0.3
+    assert max(goertzel(loudest(side, rate), rate, TONE_HZ) for side in sides) > 0.5
+
+
+def test_a_browser_hears_mutes_and_hangs_up(start_uvcall, home, microphone):
+    chromium = needs_chromium()
+    talk = start_uvcall(*OFFLINE)
+    url = link(talk)
+
+    async def visit():
+        async with tab(chromium, home, url, microphone(0)) as page:
+            await page.until(READY)
+            await page.run(JOIN)
+            await page.until(TALKS)
+            await page.until("heard().then((energy) => energy > 0)")
+            pressed = "(mute => { mute.click(); return mute.getAttribute('aria-pressed') })"
+            assert [await page.run(f"{pressed}(document.getElementById('mute'))") for _ in "12"] == ["true", "false"]
+            # Whoever opens the page now is told that the call is taken.
+            again = "fetch('join', {method: 'POST'}).then(async (answer) => [answer.status, await answer.text()])"
+            status, words = await page.run(again)
+            assert (status, words.count("\n"), "taken already" in words) == (410, 1, True)
+            await page.run("document.getElementById('leave').click()")
+            await page.until("document.body.dataset.state == 'over'")
+
+    asyncio.run(visit())
+    out, errors = talk.communicate(timeout=60)
+    record = json.loads(out)
+    assert (talk.returncode, record["outcome"], record["end_reason"]) == (0, "completed", "hangup"), errors
 
 
 def test_nobody_takes_the_call(run_uvcall):
@@ -91,14 +115,13 @@ def test_a_signal_before_anybody_came(start_uvcall):
     assert (talk.returncode, record["outcome"], record["placed"]) == (130, "interrupted", "no"), errors
 
 
-def test_a_signal_hangs_up(start_uvcall, home):
+def test_a_signal_hangs_up(start_uvcall, home, microphone):
     chromium = needs_chromium()
-    (home / "quiet.wav").write_bytes(tone_wav(440, 0.1))
     talk = start_uvcall(*OFFLINE)
     url = link(talk)
 
     async def visit():
-        async with tab(chromium, home, url, home / "quiet.wav") as page:
+        async with tab(chromium, home, url, microphone(0)) as page:
             await page.until(READY)
             await page.run(JOIN)
             await page.until(TALKS)

@@ -87,7 +87,7 @@ class Tab:
         """Wait until the script's value is true."""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while not (value := await self.run(script)):
+                while not (value := await self.run(script)):  # noqa: ASYNC110  # a poll, as from outside
                     await asyncio.sleep(0.1)
                 return value
         except BaseException as error:
@@ -115,14 +115,14 @@ class Tab:
 
 @contextlib.asynccontextmanager
 async def tab(program: str, home: Path, url: str, microphone: Path) -> AsyncIterator[Tab]:
-    """Open the URL in a browser of its own, which ends with this; its microphone hears the WAV file once."""
+    """Open the URL in a browser of its own, which ends with this; its microphone hears the WAV file."""
     profile = home / "chromium"
     profile.mkdir()
     with (home / "chromium.log").open("wb") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: ASYNC220  # it starts at once, and ends by its group
             [
                 program, *FLAGS, f"--user-data-dir={profile}",
-                f"--use-file-for-fake-audio-capture={microphone}%noloop", "about:blank",
+                f"--use-file-for-fake-audio-capture={microphone}", "about:blank",
             ],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home)},
