@@ -52,12 +52,11 @@ def hand_over(context: Context, flags: TalkFlags, plan: TalkPlan) -> CallRecord:
 
 def keep(context: Context, plan: TalkPlan, record: CallRecord, directory: Path) -> CallRecord:
     """Keep the transcript, and the recording where one was asked for: Ultravox has it, the sound was never here."""
-    from uvcall.cli.save import save
+    from uvcall.cli.save import recording, save
 
-    create, call_id = plan.order.create, record.ultravox_call_id
-    recorded = create is not None and create.body.get("recordingEnabled") and call_id and record.answered_at
-    agents = context.ultravox(plan.settings)
-    fetch = (lambda sink: agents.download_recording(call_id, sink)) if recorded else None
+    create = plan.order.create
+    recorded = create is not None and create.body.get("recordingEnabled")
+    fetch = recording(context.ultravox(plan.settings), record) if recorded else None
     return save(record, directory, fetch, context.out.warn)
 
 
