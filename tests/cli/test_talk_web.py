@@ -98,6 +98,24 @@ def test_a_browser_hears_mutes_and_hangs_up(start_uvcall, home, microphone):
     assert (talk.returncode, record["outcome"], record["end_reason"]) == (0, "completed", "hangup"), errors
 
 
+def test_a_microphone_that_is_refused_does_not_use_the_call_up(start_uvcall, home):
+    chromium = needs_chromium()
+    talk = start_uvcall(*OFFLINE)
+    url = link(talk)
+
+    async def visit():
+        async with tab(chromium, home, url, None) as page:
+            await page.until(READY)
+            await page.run(JOIN)
+            await page.until("document.body.innerText.includes('There is no microphone to be had')")
+            assert await page.run(f"{READY} && !document.getElementById('join').hidden")
+
+    asyncio.run(visit())
+    talk.send_signal(signal.SIGINT)
+    out, errors = talk.communicate(timeout=60)
+    assert (talk.returncode, json.loads(out)["placed"]) == (130, "no"), errors
+
+
 def test_nobody_takes_the_call(run_uvcall):
     needs_room()
     ran = run_uvcall(*OFFLINE, "--call", '{"joinTimeout": "1s"}', timeout=100)

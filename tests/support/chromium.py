@@ -26,7 +26,7 @@ PATIENCE_S = 45.0
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream", "--autoplay-policy=user-gesture-required", "--remote-debugging-port=0",
+    "--autoplay-policy=user-gesture-required", "--remote-debugging-port=0",
 )  # fmt: skip
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -114,15 +114,21 @@ class Tab:
 
 
 @contextlib.asynccontextmanager
-async def tab(program: str, home: Path, url: str, microphone: Path) -> AsyncIterator[Tab]:
-    """Open the URL in a browser of its own, which ends with this; its microphone hears the WAV file."""
+async def tab(program: str, home: Path, url: str, microphone: Path | None) -> AsyncIterator[Tab]:
+    """Open the URL in a browser of its own, which ends with this.
+
+    Its microphone hears the WAV file; None: the person does not allow it.
+    """
+    sound = ("--deny-permission-prompts",)
+    if microphone is not None:
+        sound = ("--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}")
     profile = home / "chromium"
     profile.mkdir()
     with (home / "chromium.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220  # it starts at once, and ends by its group
             [
                 program, *FLAGS, f"--user-data-dir={profile}",
-                f"--use-file-for-fake-audio-capture={microphone}", "about:blank",
+                *sound, "about:blank",
             ],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home)},

@@ -7,7 +7,6 @@ https://w3c.github.io/webappsec-secure-contexts/#is-origin-trustworthy
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import secrets
@@ -21,6 +20,8 @@ from uvcall.core.secret import JoinUrl, is_loopback
 from uvcall.errors import LocalError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from aiohttp import web
 
 _HOST: Final = "127.0.0.1"
@@ -76,6 +77,8 @@ class TalkPage:
 
     def offer(self, join_url: JoinUrl) -> None:
         """Serve the page, and hold the join URL ready for the one who takes it."""
+        import asyncio
+
         self._join_url = join_url
         self._reach = _SANDBOX if is_loopback(join_url.reveal()) else _VENDORS
         up = threading.Event()
@@ -166,6 +169,8 @@ class TalkPage:
         return Reply(200, json.dumps({"joinUrl": url.reveal()}).encode(), "application/json")
 
     async def _serve(self, up: threading.Event) -> None:
+        import asyncio
+
         from aiohttp import web
 
         async def answer(request: web.Request) -> web.Response:
