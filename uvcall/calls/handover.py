@@ -66,6 +66,7 @@ class Handover:
     _spoken: Spoken = field(default_factory=Spoken)
     _told: set[Moment] = field(default_factory=set)
     _left: threading.Event = field(default_factory=threading.Event)
+    _asked: bool = False  #: Ultravox, to end the call
 
     def progress(self, progress: Progress) -> None:
         """Pass on what the use case tells; a call that is created is the one to follow."""
@@ -92,10 +93,12 @@ class Handover:
     def hang_up(self) -> None:
         """End it. May be called from any thread."""
         self.door.shut()
-        if not self._left.is_set() and self._joined_at():
-            # The thread that follows the call may be in the middle of a slow request.
-            threading.Thread(target=self._end, daemon=True, name="uvcall-hang-up").start()
+        first = not self._left.is_set()
         self._left.set()
+        if first and self._joined_at():
+            # The thread that follows the call may be in the middle of a slow request.
+            self._asked = True
+            threading.Thread(target=self._end, daemon=True, name="uvcall-hang-up").start()
 
     def lines(self) -> Sequence[Line]:
         """Return the transcript so far."""
@@ -104,10 +107,9 @@ class Handover:
     def _hung_up(self) -> Talked:
         """See the call to its end after a hang-up; one that a browser has just taken is joined first."""
         until = self.clock.monotonic() + _HANG_UP_S
-        asked = bool(self._joined_at())
         while self.door.taken() and not self._over() and self.clock.monotonic() < until:
-            if self._look() and self._joined_at() and not asked:
-                asked = self._end()
+            if self._look() and self._joined_at() and not self._asked:
+                self._asked = self._end()
             threading.Event().wait(_LOOK_S)
         return self._talked(Parting.USER)
 
@@ -149,6 +151,8 @@ class Handover:
         return self._call is not None and sight_agent(self._call) is Sighting.AGENT_ENDED
 
     def _ended(self) -> Talked:
+        if self._left.is_set():
+            return self._talked(Parting.USER)
         return self._talked(Parting.AGENT) if self._joined_at() else self._nobody()
 
     def _nobody(self) -> Talked:
