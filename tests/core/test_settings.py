@@ -44,6 +44,7 @@ CONTRACT = [
     "call.first_speaker",
     "call.greeting",
     "call.record",
+    "talk.medium",
     "server.public_url",
     "server.host",
     "server.port",

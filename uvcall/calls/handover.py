@@ -109,15 +109,16 @@ class Handover:
         until = self.clock.monotonic() + _HANG_UP_S
         while self.door.taken() and not self._over() and self.clock.monotonic() < until:
             if self._look() and self._joined_at() and not self._asked:
-                self._asked = self._end()
+                self._end()
             threading.Event().wait(_LOOK_S)
         return self._talked(Parting.USER)
 
-    def _end(self) -> bool:
+    def _end(self) -> None:
+        self._asked = True
         try:
-            return self.agents.hang_up(self._call_id)
+            self._asked = self.agents.hang_up(self._call_id)
         except UvcallError:
-            return False
+            self._asked = False
 
     def _pause_s(self, *, failed: bool) -> float:
         if failed:
