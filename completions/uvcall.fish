@@ -219,6 +219,8 @@ complete -c uvcall -n '__uvcall_at \'render-xml\'' -l help -s h -d 'Show this me
 
 complete -c uvcall -n '__uvcall_at \'talk\'' -l join-url -r -f -a '(__uvcall_at_file)' -d 'Join a call that exists; the URL is a secret'
 complete -c uvcall -n '__uvcall_at \'talk\'' -l medium -r -f -a 'websocket webrtc' -d 'How the agent is reached (websocket)'
+complete -c uvcall -n '__uvcall_at \'talk\'' -l web -d 'Hand the call to a browser on this machine: prints a link to its page'
+complete -c uvcall -n '__uvcall_at \'talk\'' -l open -d 'With --web: open the page in the browser, too'
 complete -c uvcall -n '__uvcall_at \'talk\'' -l input -r -F -d 'Who speaks (mic); - reads raw PCM, 16 bits, mono'
 complete -c uvcall -n '__uvcall_at \'talk\'' -l output -r -F -d 'Where the agent is heard (speaker, if the microphone listens); - writes raw PCM'
 complete -c uvcall -n '__uvcall_at \'talk\'' -l text -d 'Type instead of speaking, a line at a time; the agent writes, too'

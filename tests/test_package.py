@@ -29,6 +29,8 @@ COMPLETIONS = {
 }
 
 
+#: The page of `talk --web`.
+PAGE = ("index.html", "licences.txt", "page.css", "page.js", "ultravox-client.js", "ultravox-client.md")
 #: Extras that development and CI do without: sound cards, WebRTC, a faster loop. The tests that need them are skipped there.
 UNLOCKED = {"audio", "webrtc", "sandbox-webrtc", "sandbox-fast"}
 
@@ -92,9 +94,10 @@ def test_the_wheel_holds_the_package_and_the_completions_and_nothing_else(wheel)
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "uvcall").rglob("*")
         if path.suffix == ".py" or path.name == "py.typed" or (path.parent.name == "clips" and path.suffix == ".wav")
-    }
+    } | {f"uvcall/server/page/{name}" for name in PAGE}
     shared = {f"{stem}.data/data/{place}" for place in COMPLETIONS}
     meta = {f"{stem}.dist-info/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
+    meta.add(f"{stem}.dist-info/licenses/uvcall/server/page/licences.txt")
     assert set(wheel.namelist()) == code | shared | meta
 
 

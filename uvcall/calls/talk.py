@@ -7,7 +7,7 @@ what was created and never joined ends by itself, at its join timeout.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -52,6 +52,10 @@ class TalkOrder:
     create: CreateCall | None = None
     join_url: JoinUrl | None = None
     max_duration_s: float = 600.0
+
+    def allowing(self, seconds: float) -> TalkOrder:
+        """Return the same order for a call that may wait so long before it begins."""
+        return replace(self, max_duration_s=self.max_duration_s + seconds)
 
 
 @dataclass(slots=True)

@@ -223,9 +223,6 @@ def _start_sandbox(context: Context, flags: DialFlags) -> None:
 
 
 def _save(context: Context, record: CallRecord, directory: Path, agents: Any) -> CallRecord:
-    from uvcall.cli.save import save
+    from uvcall.cli.save import recording, save
 
-    call_id = record.ultravox_call_id
-    recorded = call_id is not None and record.answered_at is not None
-    fetch = (lambda sink: agents.download_recording(call_id, sink)) if recorded else None
-    return save(record, directory, fetch, context.out.warn)
+    return save(record, directory, recording(agents, record), context.out.warn)

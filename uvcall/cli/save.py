@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from uvcall.cli.keep import whole
 from uvcall.core.model import CallRecord
@@ -29,6 +29,18 @@ def ready(directory: str) -> Path:
             f"--save {path}: {error.strerror or error}", hint="name a directory that you can write to"
         ) from error
     return path
+
+
+def recording(agents: Any, record: CallRecord) -> Callable[[IO[bytes]], None] | None:
+    """Return what fetches Ultravox's recording of the call; None for one that nobody answered."""
+    call_id = record.ultravox_call_id
+    if call_id is None or record.answered_at is None:
+        return None
+
+    def fetch(sink: IO[bytes]) -> None:
+        agents.download_recording(call_id, sink)
+
+    return fetch
 
 
 def save(

@@ -31,6 +31,10 @@ def talk(
     medium: Annotated[
         Medium | None, typer.Option("--medium", help="How the agent is reached (websocket).", show_default=False)
     ] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Hand the call to a browser on this machine: prints a link to its page.")
+    ] = False,
+    open_: Annotated[bool, typer.Option("--open", help="With --web: open the page in the browser, too.")] = False,
     input_: Annotated[
         str | None,
         typer.Option(
@@ -165,6 +169,11 @@ def _talk(context: Context, flags: TalkFlags) -> CallRecord | None:
     plan = plan_talk(context, flags)
     if flags.dry_run:
         return _preview(context, plan)
+    if flags.web:
+        from uvcall.cli import talk_web
+
+        record = talk_web.hand_over(context, flags, plan)
+        return record if directory is None else talk_web.keep(context, plan, record, directory)
     if directory is None:
         return _hold(context, flags, plan, None)
     with contextlib.closing(Tape(plan.manner.rate, plan.manner.output_rate, directory)) as tape:

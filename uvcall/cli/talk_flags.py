@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ class TalkFlags(NamedTuple):
 
     join_url: str | None
     medium: Medium | None
+    web: bool
+    open_: bool
     input_: str | None
     output: str | None
     text: bool
@@ -72,3 +75,10 @@ CREATES: tuple[str, ...] = (
     "call", "throttle", "prior_call", "first_speaker", "greeting", "max_duration", "client_buffer",
     "media_idle_timeout", "data_message", "dry_run",
 )  # fmt: skip
+
+#: What is about a conversation held by this process, so nothing with --web; and what it is when nobody says anything.
+HOLDS: Mapping[str, object] = {
+    "join_url": None, "input_": None, "output": None, "text": False, "mute": False, "push_to_talk": False,
+    "half_duplex": False, "linger": None, "client_tool": None, "tool_timeout": "30s", "input_rate": None,
+    "output_rate": None,
+}  # fmt: skip

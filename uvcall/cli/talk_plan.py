@@ -10,7 +10,7 @@ from uvcall.calls.talk import TalkOrder
 from uvcall.cli import agent_side, files, join_url, talk_medium
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
-from uvcall.cli.talk_flags import CREATES, TalkFlags
+from uvcall.cli.talk_flags import CREATES, HOLDS, Medium, TalkFlags
 from uvcall.core import payload
 from uvcall.core.settings import Settings
 from uvcall.core.tools import has_tool
@@ -21,6 +21,8 @@ from uvcall.softphone.tools import ClientTool, client_tools
 #: A call whose join URL we were given has limits of its own; this one only ends what nothing else has ended.
 _LONGEST_S: Final = 4 * 3600.0
 _JOIN_S: Final = 60.0
+#: Somebody is told of a link, finds the browser, and allows the microphone.
+_WEB_JOIN_S: Final = 300.0
 #: After the end of a file or a pipe, so much silence of the agent's means that nothing more is to come.
 _LINGER_S: Final = 15.0
 
@@ -43,7 +45,7 @@ def plan_talk(context: Context, flags: TalkFlags) -> TalkPlan:
     _check(flags)
     tools = client_tools(flags.client_tool or ())
     settings = context.settings({**opt.overrides(flags), "talk.medium": flags.medium and flags.medium.value})
-    medium: str = settings.get("talk.medium")
+    medium: str = Medium.WEBRTC if flags.web else settings.get("talk.medium")
     attempt_id = str(uuid.uuid4())
     if flags.join_url is not None:
         url = join_url.handed_over(context, flags.join_url, settings)
@@ -62,7 +64,7 @@ def plan_talk(context: Context, flags: TalkFlags) -> TalkPlan:
         base,
         medium={talk_medium.NAMES[medium]: talk_medium.fields(flags, base, medium)},
         attempt_id=attempt_id,
-        join_s=agent_side.seconds(base, "joinTimeout") or _JOIN_S,
+        join_s=agent_side.seconds(base, "joinTimeout") or (_WEB_JOIN_S if flags.web else _JOIN_S),
         longest_s=longest,
         speaks_first="agent",
     )
@@ -80,6 +82,10 @@ def _check(flags: TalkFlags) -> None:
     """
     if not flags.sandbox and (flags.scenario or flags.seed is not None or flags.agent_script or flags.faults != "off"):
         raise UsageError("--scenario, --faults and their like steer the sandbox", hint="add --sandbox")
+    if flags.web:
+        _check_web(flags)
+    elif flags.open_:
+        raise UsageError("--open is about the page of --web", hint="add --web, or leave it out")
     if flags.join_url is not None:
         for name in CREATES:
             if getattr(flags, name) not in (None, False):
@@ -107,6 +113,18 @@ def _check(flags: TalkFlags) -> None:
     ]
     if len(readers) > 1:
         raise UsageError(f"{' and '.join(readers)} cannot both read stdin", hint="give one of them as @FILE")
+
+
+def _check_web(flags: TalkFlags) -> None:
+    for name, absent in HOLDS.items():
+        if getattr(flags, name) != absent:
+            option = name.strip("_").replace("_", "-")
+            raise UsageError(
+                f"--{option} is about a conversation held here, and --web hands it to a browser",
+                hint="leave one of them out",
+            )
+    if flags.medium is Medium.WEBSOCKET:
+        raise UsageError("browsers join by WebRTC, not --medium websocket", hint="leave it out, or --web")
 
 
 def _writes(flags: TalkFlags) -> bool:
