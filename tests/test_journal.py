@@ -45,6 +45,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DEATH = NOW + timedelta(minutes=12)
 JOIN = "wss://voice.ultravox.ai/calls/7f0e?token=s3cr3t"
 API_KEY = "aB3dE5fG.0123456789abcdef0123456789ABCDEF"
+TELNYX_KEY = "KEY0123456789ABCDEF01_x"
 
 
 def intent(to: str = "+12025550100", **changes: Any) -> Intent:
@@ -353,6 +354,7 @@ def test_a_caller_with_a_bug_is_told(journal: Journal, wrong: dict[str, Any]) ->
         {"carrier_call_id": JOIN},
         {"carrier_call_id": JOIN.replace("wss://", "WSS%3A%2F%2F")},
         {"carrier_call_id": API_KEY},
+        {"carrier_call_id": TELNYX_KEY},
         {"carrier_call_id": JoinUrl(JOIN)},
         {"carrier_call_id": Secret("x" * 20)},
         {"carrier_call_id": ""},
@@ -373,6 +375,21 @@ def test_an_identifier_that_is_none_is_refused_and_not_repeated(journal: Journal
     assert got(journal, attempt).state is State.LEG_INTENT
 
 
+@pytest.mark.parametrize(
+    "random_letters",
+    [
+        "v3:KEYqKwsVkftMGQ8CeUwL1NT9sx5tBgKcnWmSrh1DxbP0AwRQlFic6g",
+        "v3:kEy0WcOax9C7vx8paMrJtx3SfpzIPExubkqTaVtP3P30xYpFpGXLdw",
+        "v3:5_KLnJGS4iDA5yD0M_4nIRCEhov9ypo-KEyY3NOTEwoOOGrZLU8RsQ",
+        "v3:KEYbasic-wss_bearer_" + "A" * 40,
+    ],
+)
+def test_a_call_id_whose_random_letters_spell_key_is_kept(journal: Journal, random_letters: str) -> None:
+    attempt = begun(journal, Step.LEG_INTENT)
+    journal.step(attempt, Step.PLACED, NOW, carrier_call_id=random_letters)
+    assert got(journal, attempt).carrier_call_id == random_letters
+
+
 @pytest.mark.parametrize("wrong", [{"placed": "maybe"}, {"outcome": "rang"}, {"exit_code": "x"}])
 def test_a_result_is_of_the_contract(journal: Journal, wrong: dict[str, Any]) -> None:
     attempt = begun(journal, *WAYS[State.PLACED])
@@ -382,7 +399,7 @@ def test_a_result_is_of_the_contract(journal: Journal, wrong: dict[str, Any]) ->
 
 def test_words_of_a_peer_lose_what_nobody_may_find(journal: Journal, tmp_path: Path) -> None:
     attempt = begun(journal, Step.LEG_INTENT, command=f"uvcall dial --call {JOIN}")
-    words = f"bad url\r\n{JOIN} Bearer abcdefgh1234 \0 {API_KEY} KEY0123456789ABCDEF01_x " + "\ud800" + "y" * 400
+    words = f"bad url\r\n{JOIN} Bearer abcdefgh1234 \0 {API_KEY} {TELNYX_KEY} " + "\ud800" + "y" * 400
     error = Failure("unknown", words, hint=words, vendor_code=words)
     journal.step(attempt, Step.UNKNOWN, NOW, reason=words, error=error)
     entry = got(journal, attempt)
@@ -392,7 +409,7 @@ def test_words_of_a_peer_lose_what_nobody_may_find(journal: Journal, tmp_path: P
     assert entry.error == Failure("unknown", prose(words), prose(words), vendor_code=prose(words))
     journal.close()
     kept = b"".join(each.read_bytes() for each in tmp_path.iterdir())
-    for secret in ("s3cr3t", "wss:", API_KEY, "abcdefgh1234"):
+    for secret in ("s3cr3t", "wss:", API_KEY, TELNYX_KEY, "abcdefgh1234"):
         assert secret.encode() not in kept
 
 

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uvcall import kept_alive
-from uvcall.kept_alive import KeptAlive, Lost, Reading
+from uvcall.core.webhook import Lost
+from uvcall.kept_alive import KeptAlive, Reading
 
 LIMIT = 1000
 PLAIN = b"HTTP/1.1 201 Created\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"

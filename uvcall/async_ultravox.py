@@ -19,8 +19,8 @@ from uvcall.core import ultravox_api as api
 from uvcall.core.model import CreatedCall, UltravoxCall
 from uvcall.core.secret import LOOPBACK_HOSTS, JoinUrl, Secret, parse_join_url
 from uvcall.core.ultravox_api import answers, failures
-from uvcall.core.webhook import HttpResponse
-from uvcall.kept_alive import KeptAlive, Lost
+from uvcall.core.webhook import HttpResponse, Lost
+from uvcall.kept_alive import KeptAlive
 
 CONNECT_S: Final = 3.0
 

@@ -14,25 +14,11 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from uvcall.core.secret import LOOPBACK_HOSTS
-from uvcall.core.webhook import HttpResponse
+from uvcall.core.webhook import HttpResponse, Lost
 from uvcall.imports import tls_context
 
 CONNECT_S: Final = 5.0
 _CHUNK: Final = 65_536
-
-
-class Broken(Exception):
-    """There is no whole answer.
-
-    Args:
-        why: A few words.
-        sent: A byte of the request may have arrived.
-    """
-
-    def __init__(self, why: str, *, sent: bool) -> None:
-        super().__init__(why)
-        self.why = why
-        self.sent = sent
 
 
 def direct(url: str) -> bool:
@@ -65,7 +51,7 @@ def post(
         on_sent: Called when the request has left.
 
     Raises:
-        Broken: There is no whole answer.
+        Lost: There is no whole answer.
     """
     parts = urlsplit(url)
     deadline = time.monotonic() + timeout_s
@@ -79,9 +65,9 @@ def post(
             on_sent()
             return _answer(connection, deadline, limit)
     except TimeoutError as error:
-        raise Broken("no answer in time" if sent else "no connection in time", sent=sent) from error
+        raise Lost("no answer in time" if sent else "no connection in time", sent=sent) from error
     except (OSError, ValueError) as error:
-        raise Broken("the answer broke off" if sent else "no connection", sent=sent) from error
+        raise Lost("the answer broke off" if sent else "no connection", sent=sent) from error
 
 
 def _request(parts: SplitResult, headers: Mapping[str, str], content: bytes) -> bytes:
@@ -131,11 +117,11 @@ def _answer(connection: socket.socket, deadline: float, limit: int) -> HttpRespo
                 break
             body += chunk
             if time.monotonic() > deadline:
-                raise Broken("it was not complete in time", sent=True)
+                raise Lost("it was not complete in time", sent=True)
         if answer.length and len(body) <= limit:
-            raise Broken("the answer broke off", sent=True)
+            raise Lost("the answer broke off", sent=True)
         return HttpResponse(answer.status, tuple(answer.getheaders()), bytes(body))
     except http.client.HTTPException as error:
-        raise Broken("the answer broke off", sent=True) from error
+        raise Lost("the answer broke off", sent=True) from error
     finally:
         answer.close()

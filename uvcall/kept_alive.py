@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from uvcall.core.webhook import Headers, HttpResponse
+from uvcall.core.webhook import Headers, HttpResponse, Lost
 from uvcall.imports import tls_context
 
 CONNECT_S: Final = 3.0
@@ -30,20 +30,6 @@ _STATUS: Final = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n]*)?")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
-
-
-class Lost(Exception):
-    """There is no whole answer.
-
-    Args:
-        why: A few words.
-        sent: A byte of the request may have arrived.
-    """
-
-    def __init__(self, why: str, *, sent: bool) -> None:
-        super().__init__(why)
-        self.why = why
-        self.sent = sent
 
 
 class Reading:

@@ -17,7 +17,7 @@ from uvcall.core.model import CreatedCall, Line, UltravoxCall
 from uvcall.core.payload import CreateCall
 from uvcall.core.secret import Secret, is_loopback
 from uvcall.core.ultravox_api import answers, failures
-from uvcall.core.webhook import HttpResponse, header
+from uvcall.core.webhook import HttpResponse, Lost, header
 from uvcall.errors import AuthError
 from uvcall.imports import httpx_words, load_httpx, quiet, tls_context
 
@@ -233,7 +233,7 @@ class Ultravox:
                 limit=failures.LIMIT,
                 on_sent=on_sent,
             )
-        except first_request.Broken as error:
+        except Lost as error:
             raise failures.lost(error.why, sent=error.sent, rings=rings) from error
         if (header(response.headers, "content-encoding") or "identity").strip().lower() not in {"", "identity"}:
             raise failures.unreadable("it is compressed, which was not asked for", rings=rings)

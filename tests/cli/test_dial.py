@@ -261,7 +261,7 @@ def test_a_terminal_sees_a_live_line_and_the_transcript(home, sandbox):
 @pytest.mark.parametrize(
     ("argv", "code", "words"),
     [
-        ([], 2, "Missing argument"),
+        ([], 2, "TO is missing"),
         (["2025550100"], 2, "+12025550100"),
         (["+1 202 555 0100"], 2, "did you mean +12025550100?"),
         (["+１２０２５５５０１００"], 2, "E.164"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TextIO, cast
 
 import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError  # Typer re-exports neither
@@ -13,7 +14,8 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError  # Typer r
 from uvcall import __version__
 from uvcall.cli import errors
 from uvcall.cli.context import Context, from_process
-from uvcall.errors import UvcallError
+from uvcall.cli.output import Output
+from uvcall.errors import LocalError, UvcallError
 
 #: A module, what to register there, and what the help says of it.
 Command = tuple[str, str, str]
@@ -100,9 +102,10 @@ def command_named(arguments: Sequence[str]) -> tuple[str, str]:
     return (*found, "", "")[0], (*found, "", "")[1]
 
 
-def _version(wanted: bool) -> None:
+def _version(ctx: typer.Context, wanted: bool) -> None:
     if wanted:
-        typer.echo(f"uvcall {__version__}")
+        context: Context = ctx.obj
+        context.out.result(f"uvcall {__version__}")
         raise typer.Exit
 
 
@@ -127,20 +130,48 @@ def root(
     context.config = config_file
 
 
+class _Help:
+    """Standard output for Typer, which prints nothing but help."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        """Print it where all results are printed."""
+        self._out.raw(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: it is printed."""
+
+
 def run(arguments: Sequence[str], context: Context | None = None) -> int:
     """Run one command and return its exit code; every error ends here, as words."""
     context = context or from_process()
+    code = _run(arguments, context)
+    if context.out.unprinted:
+        lost = LocalError(
+            f"the result could not be printed: {context.out.unprinted}",
+            hint="the rest is done; give standard output a place with room in it",
+        )
+        return code or errors.tell(context, lost)
+    return code
+
+
+def _run(arguments: Sequence[str], context: Context) -> int:
     try:
         command, below = command_named(arguments)
         app = tree(command, below=below)
-        code = app(args=list(arguments), prog_name="uvcall", standalone_mode=False, obj=context)
+        with redirect_stdout(cast("TextIO", _Help(context.out))):
+            code = app(args=list(arguments), prog_name="uvcall", standalone_mode=False, obj=context)
         return code if isinstance(code, int) else 0
     except NoArgsIsHelpError as error:
-        error.show()
+        context.out.page(error.format_message())
         return 2
     except ClickException as error:
-        error.show()
-        return error.exit_code
+        from uvcall.cli.misuse import as_usage
+
+        return errors.tell(context, as_usage(error))
     except UvcallError as error:
         return errors.tell(context, error)
     except (KeyboardInterrupt, typer.Abort):

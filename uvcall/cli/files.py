@@ -143,7 +143,9 @@ def _read_stdin(stdin: TextIO, option: str, limit: int) -> bytes:
         raw = getattr(stdin, "buffer", None)
         content = raw.read(limit + 1) if raw is not None else stdin.read(limit + 1).encode("utf-8", "surrogatepass")
     except (OSError, ValueError) as error:
-        raise UsageError(f"{option}: stdin cannot be read", hint=f"{option} @FILE reads a file instead") from error
+        raise UsageError(
+            f"{option}: stdin cannot be read", hint="is it closed? pipe something in, or give a file"
+        ) from error
     return _bounded(content, limit, "stdin", option)
 
 

@@ -232,7 +232,10 @@ def _again(context: Context, error: UvcallError) -> None:
 
 
 def _line(context: Context, name: str) -> str:
-    line = context.stdin.readline(4096)
+    try:
+        line = context.stdin.readline(4096)
+    except (OSError, ValueError) as error:
+        raise UsageError("stdin cannot be read", hint="is it closed, or no text? one line for each question") from error
     if not line:
         raise UsageError(f"stdin ended before the answer for {name}", hint="one line for each question")
     return line.rstrip("\r\n")

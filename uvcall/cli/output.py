@@ -39,9 +39,10 @@ class Output:
     quiet: bool = False
     verbose: bool = False
     secrets: tuple[str, ...] = field(default=())
+    unprinted: str = ""  #: why results were lost on their way to `stdout`; nobody has been told yet
 
     def result(self, text: str) -> None:
-        """Print a result; where it cannot be printed, the exit code still tells."""
+        """Print a result."""
         self._write(self.stdout, clean(text, lines=True) + "\n")
 
     def raw(self, text: str) -> None:
@@ -60,6 +61,10 @@ class Output:
     def ask(self, text: str) -> None:
         """Put a question to the user; also with `--quiet`, because an answer is waited for."""
         self._write(self.stderr, clean(redact(text, self.secrets)) + "\n")
+
+    def page(self, text: str) -> None:
+        """Show a page of help to somebody who has not asked for it."""
+        self._write(self.stderr, clean(text, lines=True) + "\n")
 
     def detail(self, text: str) -> None:
         """Tell what only `--verbose` wants to know."""
@@ -87,14 +92,16 @@ class Output:
 
     def _write(self, stream: TextIO, text: str) -> None:
         try:
-            stream.write(text)
+            try:
+                stream.write(text)
+            except UnicodeEncodeError:
+                stream.write(text.encode("ascii", "backslashreplace").decode())
             stream.flush()
-        except UnicodeEncodeError:
-            stream.write(text.encode("ascii", "backslashreplace").decode())
-            stream.flush()
-        except (OSError, ValueError):
-            # A closed pipe or a full disk takes the words, never the outcome. Point the stream nowhere, so that the
-            # interpreter does not complain about it at its own end.
+        except (OSError, ValueError) as error:
+            # A closed pipe has seen enough; whoever reads a result has to know that it is not there.
+            if stream is self.stdout and not isinstance(error, BrokenPipeError):
+                self.unprinted = _why(error)
+            # Point the stream nowhere, so that the interpreter does not complain about it at its own end.
             _silence(stream)
 
 
@@ -124,6 +131,12 @@ class Pipe:
             _silence(self._stream)
             raise
         return written
+
+
+def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError) and error.errno not in {None, errno.EBADF}:
+        return error.strerror or "standard output takes nothing"
+    return "standard output is closed"
 
 
 def _silence(stream: TextIO) -> None:

@@ -17,7 +17,18 @@ UNEXPECTED: Final = 32
 
 
 def show(out: Output, record: CallRecord) -> None:
-    """Show the record: one JSON object, or a line of result and the error, if any, on stderr."""
+    """Show the record: one JSON object, or a line of result and the error, if any, on stderr.
+
+    Where it cannot be printed, the call is what it was, and so is the exit code: code 7 would say that nothing was
+    placed.
+    """
+    _print(out, record)
+    if out.unprinted:
+        out.warn(f"the result could not be printed: {out.unprinted}; the outcome is {record.outcome}; {_ids(record)}")
+        out.unprinted = ""
+
+
+def _print(out: Output, record: CallRecord) -> None:
     if out.as_json:
         from uvcall.core.outcome import as_json
 
@@ -38,12 +49,15 @@ def show(out: Output, record: CallRecord) -> None:
     if record.recording:
         facts.append(f"recording {record.recording}")
     out.result(", ".join(facts))
-    ids = f"attempt {record.attempt_id}, Ultravox {record.ultravox_call_id}"
-    ids += f", carrier {record.carrier_call_id}" if record.to else ""
     if record.outcome in {Outcome.UNKNOWN, Outcome.UNOBSERVED, Outcome.INTERRUPTED, Outcome.ACCEPTED}:
-        out.say(ids)
+        out.say(_ids(record))
     else:
-        out.detail(ids)
+        out.detail(_ids(record))
+
+
+def _ids(record: CallRecord) -> str:
+    carrier = f", carrier {record.carrier_call_id}" if record.to else ""
+    return f"attempt {record.attempt_id}, Ultravox {record.ultravox_call_id}{carrier}"
 
 
 def carry_out(

@@ -32,6 +32,20 @@ class HttpResponse(NamedTuple):
     body: bytes = b""
 
 
+class Lost(Exception):
+    """A request has no whole answer.
+
+    Args:
+        why: A few words.
+        sent: A byte of the request may have arrived.
+    """
+
+    def __init__(self, why: str, *, sent: bool) -> None:
+        super().__init__(why)
+        self.why = why
+        self.sent = sent
+
+
 class SignatureInvalid(UvcallError):
     """A webhook is not signed, not by the right key, or not now."""
 

@@ -25,9 +25,10 @@ from uvcall.journal.states import FATE, MAY_TELL, MUST_TELL, VERDICTS, IllegalSt
 
 Via = Literal["sdk", "ultravox"]
 
-#: What nobody may find here: socket URLs (a join URL is a bearer token), and keys of a recognizable shape.
+#: What nobody may find here: socket URLs (a join URL is a bearer token), and keys of a recognizable shape. Telnyx's are
+#: told by their hexadecimal digits too: its call control ids are random letters, and one in 30,000 has a "key" in it.
 SECRET: Final = re.compile(
-    r"wss?(?::|%3a)(?:/|\\|%2f|%5c)+\S*|\b\w{8}\.\w{32}\b|\bKEY[0-9A-Za-z]{16,}\w*|\b(?:bearer|basic)\s+\S{8,}",
+    r"wss?(?::|%3a)(?:/|\\|%2f|%5c)+\S*|\b\w{8}\.\w{32}\b|(?-i:\bKEY[0-9A-Fa-f]{16,}_\w+)|\b(?:bearer|basic)\s+\S{8,}",
     re.IGNORECASE,
 )
 #: How long after its death date an attempt's remote objects may still be winding up.
