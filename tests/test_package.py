@@ -31,8 +31,8 @@ COMPLETIONS = {
 
 #: The page of `talk --web`.
 PAGE = ("index.html", "licences.txt", "page.css", "page.js", "ultravox-client.js", "ultravox-client.md")
-#: Extras that development and CI do without: sound cards, WebRTC, a faster loop. The tests that need them are skipped there.
-UNLOCKED = {"audio", "webrtc", "sandbox-webrtc", "sandbox-fast"}
+#: Extras that development and CI do without: sound cards, a faster loop. The tests that need them are skipped there.
+UNLOCKED = {"audio", "sandbox-fast"}
 
 
 def wanted():

@@ -16,7 +16,7 @@ from support.stage import goertzel, loudest, tone
 
 from uvcall.core.audio import write_wav
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("webrtc")]
 
 RATE, TONE_HZ, SILENCE_S = 48_000, 440, 120
 OFFLINE = ("talk", "--web", "--sandbox", "--json")
@@ -48,7 +48,9 @@ def microphone(home):
 
 def test_a_browser_talks_until_the_agent_hangs_up(start_uvcall, home, microphone):
     chromium = needs_chromium()
-    talk = start_uvcall(*OFFLINE, "--record", "--save", "kept")
+    (home / "script.txt").write_text("Oh, go home, old crow, do go slow.\n")
+    brief = ("--first-speaker", "user", "--agent-script", "script.txt")
+    talk = start_uvcall(*OFFLINE, *brief, "--record", "--save", "kept")
     url = link(talk)
 
     async def visit():

@@ -27,7 +27,7 @@ from support.stage import api, goertzel, loudest
 from uvcall.sandbox.app import start
 from uvcall.sandbox.world import Options
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("webrtc")]
 
 LINE = "Oh, go home, old crow, do go slow."
 #: The agent says nothing before it is spoken to, and one line then.

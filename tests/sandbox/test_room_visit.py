@@ -11,7 +11,7 @@ from support.stage import goertzel, loudest, make_world, tone
 
 from uvcall.sandbox import room
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("webrtc")]
 
 
 @pytest.fixture(autouse=True)
