@@ -268,7 +268,9 @@ def _empty(pipe: Any) -> None:
         await Response("<Response/>", media_type="application/xml")(scope, receive, send)
 
     async def main() -> None:
-        held = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        held = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        held.bind(("127.0.0.1", 0))
+        held.listen(2048)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

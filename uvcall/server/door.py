@@ -116,6 +116,9 @@ class Guarded(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the clock."""
         super().connection_made(transport)
+        # A head and a body are two segments; the second would wait for the carrier's word on the first. asyncio sees to
+        # it only where the listening socket knows its protocol: https://github.com/python/cpython/issues/148783
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._here = True
         self._door.open += 1
         self._wait()
