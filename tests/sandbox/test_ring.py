@@ -456,8 +456,6 @@ def test_call_control_by_the_vendors_sdk(hook, run_sandbox, join_url, until):
     """The owner of the webhook acts by REST, on the Telnyx face that the caller's world has."""
     from telnyx import Telnyx
 
-    vendors = run_sandbox()
-    url = join_url(vendors, "telnyx")
     ready: list[str] = []
     heard: set[str] = set()
     with socket.socket() as free:
@@ -467,7 +465,10 @@ def test_call_control_by_the_vendors_sdk(hook, run_sandbox, join_url, until):
         api_key=c.TELNYX_API_KEY, base_url=f"http://127.0.0.1:{port}/v2", public_key=c.TELNYX_PUBLIC_KEY, max_retries=0
     )
 
-    assert client.calls.actions  # the SDK builds it at first use, in a second that no carrier waits
+    # The SDK builds these at first use, in seconds that no carrier waits and no join URL lasts.
+    assert client.calls.actions
+    client.webhooks.unsafe_unwrap('{"data": {"event_type": "call.answered"}}')
+    url = join_url(run_sandbox(), "telnyx")
 
     def decide(request: HttpRequest) -> tuple[int, str, str]:
         event = client.webhooks.unwrap(request.body.decode(), headers=dict(request.headers))

@@ -29,6 +29,7 @@ from uvcall.sandbox.originate import Originator
 from uvcall.sandbox.rest import (
     plivo,
     plivo_account,
+    plivo_live,
     plivo_numbers,
     telnyx,
     telnyx_account,
@@ -82,6 +83,7 @@ def new_app(world: World, exchange: Exchange) -> web.Application:
         twilio_account.Account(exchange),
         twilio_numbers.Numbers(exchange),
         plivo.Calls(exchange),
+        plivo_live.Live(exchange),
         plivo_account.Account(exchange),
         plivo_numbers.Numbers(exchange),
         Window(world, faults),

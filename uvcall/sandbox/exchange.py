@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
-from importlib import import_module
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final
 
 from uvcall.core import NOTHING
 from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause
 from uvcall.sandbox import answers, documents
 from uvcall.sandbox.callbacks import FetchFailed, Messenger, handshake_headers
+from uvcall.sandbox.notices import notices
 from uvcall.sandbox.orders import Detection, Order, Run, Script, child_ids, new_leg_id
 from uvcall.sandbox.rest import is_loopback
 from uvcall.sandbox.scenarios import SCENARIOS, scenario_for
@@ -29,25 +30,6 @@ MAX_DOCUMENTS: Final = 10  #: redirects from one document to the next
 #: How many calls a second each carrier starts; the others wait in its queue. Telnyx documents no number.
 #: https://help.twilio.com/articles/223180028 · https://www.plivo.com/docs/voice/concepts/rate-limits
 CALLS_PER_SECOND: Final = {Provider.TWILIO: 1.0, Provider.PLIVO: 2.0}
-
-
-class Notices(Protocol):
-    """What every carrier's module in `notices` offers."""
-
-    def tell(self, network: Exchange, leg: Leg, what: str, details: Mapping[str, Any]) -> None:
-        """Tell the user that something happened to a leg, as the carrier would; keep what its API lists later.
-
-        `what` is `initiated`, `ringing`, `answered`, `machine`, `beep`, `stream_started`, `stream_stopped`,
-        `stream_failed` (these three with `stream`, a step of the answer document, and `stream_id`), or `ended`.
-        """
-
-    def document_fields(self, network: Exchange, leg: Leg) -> dict[str, str]:
-        """Return what the carrier sends along when it asks for an answer document."""
-
-
-def notices(provider: Provider) -> Notices:
-    """Return the carrier's notices."""
-    return cast("Notices", import_module(f"uvcall.sandbox.notices.{provider.value}"))
 
 
 Player = Callable[[World, Leg, StreamSpec], Awaitable[StreamEnd]]
@@ -132,8 +114,17 @@ class Exchange:
         leg.cause = cause
         leg.end_source = source
         leg.over.set()
+        if leg.id in self.runs:
+            self.runs[leg.id].halt.set()
         self._note(leg, "call.ended", cause=cause.value, source=source)
         self._tell(leg, "ended")
+
+    def redirect(self, leg: Leg, script: Script) -> None:
+        """Let other instructions take over from those that the leg follows."""
+        run = self.runs[leg.id]
+        run.order = replace(run.order, script=script)
+        halted, run.halt = run.halt, asyncio.Event()
+        halted.set()
 
     def _note(self, leg: Leg, kind: str, **details: Any) -> None:
         self.world.history.record(leg.provider.value, kind, carrier_call_id=leg.id, **details)
@@ -141,13 +132,14 @@ class Exchange:
     def _tell(self, leg: Leg, what: str, **details: Any) -> None:
         notices(leg.provider).tell(self, leg, what, details)
 
-    async def _over_within(self, leg: Leg, seconds: float) -> bool:
-        """Wait so many seconds of life, or until the leg is over; say whether it is."""
+    async def _over_within(self, leg: Leg, seconds: float, end: asyncio.Event | None = None) -> bool:
+        """Wait so many seconds of life, or until the leg is over or such an `end` is there; say whether it is."""
+        end = end or leg.over
         try:
             async with asyncio.timeout(max(0.0, seconds) / self.world.pace.speed):
-                await leg.over.wait()
+                await end.wait()
         except TimeoutError:
-            return leg.over.is_set()
+            return end.is_set()
         return True
 
     def _queue_s(self, provider: Provider) -> float:
@@ -221,33 +213,51 @@ class Exchange:
             self._tell(leg, "beep")
 
     async def _follow(self, leg: Leg, run: Run) -> None:
-        script = run.order.script
-        if isinstance(script, Script):
+        while isinstance(script := run.order.script, Script):
             await self._run_script(leg, run, script)
-            return
+            if run.order.script is script:
+                return
         patience = run.order.patience_s
         if script is not None:
             await self.stream(leg, answers.Stream(script))
             patience = GOODBYE_S
-        if not await self._over_within(leg, patience):
-            self.end(leg, Cause.NORMAL, "callee")
+        commands = -1
+        while run.busy or run.commands != commands:  # nobody hangs up while something happens
+            commands = run.commands
+            if await self._over_within(leg, patience):
+                return
+        self.end(leg, Cause.NORMAL, "callee")
+
+    @contextlib.contextmanager
+    def at_work(self, leg: Leg) -> Iterator[None]:
+        """Do what a command of the API asks for: the person at the phone waits for its end."""
+        run = self.runs[leg.id]
+        run.busy += 1
+        try:
+            yield
+        finally:
+            run.busy -= 1
+            run.commands += 1
 
     async def _run_script(self, leg: Leg, run: Run, script: Script) -> None:
         document, script_url, method = script.document, script.url, script.method
+        halt = run.halt
         try:
             for _ in range(MAX_DOCUMENTS):
                 if document is None:
                     document = await self._fetch(leg, run, script_url, method)
-                step = await self.perform(leg, documents.read(leg.provider, document))
+                step = None if halt.is_set() else await self.perform(leg, documents.read(leg.provider, document))
                 if step is None:
-                    self.end(leg, Cause.NORMAL, "carrier")
+                    if not halt.is_set():
+                        self.end(leg, Cause.NORMAL, "carrier")
                     return
                 document, script_url, method = None, step.url, step.method
             raise answers.DocumentRefused("redirects", "they redirect without end")  # noqa: TRY301 - one way out
         except answers.DocumentRefused as refused:
-            run.fault = refused.code
-            self._note(leg, "document", problem=refused.reason, code=refused.code)
-            self.end(leg, Cause.FAILED, "carrier")
+            if not halt.is_set():
+                run.fault = refused.code
+                self._note(leg, "document", problem=refused.reason, code=refused.code)
+                self.end(leg, Cause.FAILED, "carrier")
 
     async def _fetch(self, leg: Leg, run: Run, url: str, method: str) -> str:
         fields = notices(leg.provider).document_fields(self, leg)
@@ -264,10 +274,11 @@ class Exchange:
             raise answers.DocumentRefused(code, f"no document could be had: {failed}") from failed
 
     async def perform(self, leg: Leg, answer: answers.Answer) -> answers.Redirect | None:
-        """Do what a document says until it redirects, ends, or the call does."""
+        """Do what a document says until it redirects, ends, another takes over, or the call ends."""
         self._note(leg, "document", verbs=list(answer.verbs), warnings=list(answer.warnings))
+        halt = self.runs[leg.id].halt
         for step in answer.steps:
-            if leg.over.is_set():
+            if halt.is_set():
                 break
             match step:
                 case answers.Redirect():
@@ -279,7 +290,7 @@ class Exchange:
                     self.runs[leg.id].fault = "hangup"
                     self.end(leg, cause, "carrier")
                 case answers.Pause(seconds):
-                    await self._over_within(leg, seconds)
+                    await self._over_within(leg, seconds, halt)
                 case answers.Dial():
                     await self.forward(leg, step)
                 case answers.Stream(holds=True):
@@ -302,7 +313,7 @@ class Exchange:
             patience_s=GOODBYE_S,
         )
         child = self.place(order)
-        waiting = [self.world.spawn(one.over.wait(), "forwarded leg") for one in (leg, child)]
+        waiting = [self.world.spawn(end.wait(), "forwarded leg") for end in (self.runs[leg.id].halt, child.over)]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -325,6 +336,7 @@ class Exchange:
             spec = replace(
                 step.spec,
                 stream_id=stream_id,
+                halt=run.halt if step.holds else leg.over,
                 headers={
                     **handshake_headers(leg.provider, step.spec.url, self.messenger.keys),
                     **step.spec.headers,

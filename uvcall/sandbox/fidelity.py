@@ -116,14 +116,14 @@ DIFFERENCES: Final = (
     ),
     Difference(
         "carriers",
-        "recording, conferences, transfers, messaging, SIP",
+        "recording, conferences, messaging, SIP",
         "not there; parameters that ask for them are accepted and ignored",
         "there",
     ),
     Difference(
         "telnyx",
         "commands of a running call",
-        "hangup; for incoming calls answer, reject, streaming_start, speak and transfer; any other is 404",
+        "hangup, streaming_start, speak and transfer; for incoming calls answer and reject; any other is 404",
         "some forty",
     ),
     Difference("telnyx", "unknown parameters of a dial", "ignored", SILENT),
@@ -178,7 +178,7 @@ DIFFERENCES: Final = (
     Difference("telnyx", "TeXML: a queued call", "is `ringing` in the list", SILENT),
     Difference("telnyx", "TeXML: stream status callbacks", "none", "sent"),
     Difference(
-        "telnyx", "TeXML: changing a running call", "it can only be ended", "a new document or URL can be given"
+        "telnyx", "TeXML: changing a running call", "the StatusCallback of an update has no effect", "in effect"
     ),
     Difference("telnyx", "rate and channel limits", "none but those of scenarios and faults", "per account"),
     Difference("twilio", "calls per second", "one; the others wait in the queue", "one unless raised; the same"),
@@ -194,7 +194,9 @@ DIFFERENCES: Final = (
         "twilio", "Timeout above 600", "taken as 600", "600 is the documented maximum; what is above is not documented"
     ),
     Difference("twilio", "codes of rare refusals", "20422 for a bad Method, Timeout or MachineDetection", SILENT),
-    Difference("twilio", "changing a running call", "it can only be ended", "new TwiML or a URL can be given"),
+    Difference(
+        "twilio", "changing a running call", "TimeLimit and the StatusCallback of an update have no effect", "in effect"
+    ),
     Difference("twilio", "ApplicationSid", "refused", "taken"),
     Difference("twilio", "a document after a failed stream", "goes on with the next verb", SILENT),
     Difference(
@@ -241,6 +243,7 @@ DIFFERENCES: Final = (
     Difference("plivo", "the nonce of a webhook that is sent once more", "a new one", SILENT),
     Difference("plivo", "the signature of the main account", "no X-Plivo-Signature-Ma-V3", "sent"),
     Difference("plivo", "hangup_on_ring, send_digits, caller_name, sip_headers, callback_url", "ignored", "in effect"),
+    Difference("plivo", "transferring a live call", "the aleg only", "also the bleg, or both"),
     Difference("plivo", "starting a stream by API on a live call", "404", "POST /Call/{uuid}/Stream/"),
     *ULTRAVOX,
     *ROOM,

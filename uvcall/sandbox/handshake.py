@@ -11,7 +11,7 @@ from uvcall.core.carrier import Provider
 from uvcall.sandbox import credentials
 from uvcall.sandbox.upgrade import HandshakeFailed, connect
 from uvcall.sandbox.websocket import Channel
-from uvcall.sandbox.world import Leg, StreamEnd, StreamSpec
+from uvcall.sandbox.world import StreamEnd, StreamSpec
 
 _Result = TypeVar("_Result")
 
@@ -57,10 +57,10 @@ async def shake_hands(spec: StreamSpec, manners: Manners) -> Channel | StreamEnd
     return StreamEnd("refused", detail)
 
 
-async def unless_over(leg: Leg, work: Coroutine[Any, Any, _Result]) -> _Result | None:
-    """Return the work's result, or None when the leg ended first."""
+async def unless_over(end: asyncio.Event, work: Coroutine[Any, Any, _Result]) -> _Result | None:
+    """Return the work's result, or None when the end came first."""
     task = asyncio.ensure_future(work)
-    over = asyncio.ensure_future(leg.over.wait())
+    over = asyncio.ensure_future(end.wait())
     try:
         await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
         return task.result() if task.done() else None

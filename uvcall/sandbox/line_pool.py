@@ -125,9 +125,11 @@ class Pool:
         names = ("id", "from_", "to", "direction", "scenario", "ids")
         known = {"provider": leg.provider.value, **{name: getattr(leg, name) for name in names}}
         known["options"] = {"client_state": leg.options.get("client_state")}
-        asked = asdict(replace(spec, opened=None, parameters=dict(spec.parameters), headers=dict(spec.headers)))
+        asked = asdict(
+            replace(spec, opened=None, halt=None, parameters=dict(spec.parameters), headers=dict(spec.headers))
+        )
         _write(worker, {"do": "carry", "number": number, "leg": known, "spec": asked, "drops": drops})
-        over = asyncio.ensure_future(leg.over.wait())
+        over = asyncio.ensure_future((spec.halt or leg.over).wait())
         try:
             both: set[asyncio.Future[Any]] = {end, over}
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)

@@ -55,7 +55,7 @@ class Carry(Protocol):
 async def carry(world: World, leg: Leg, spec: StreamSpec, *, drops: bool) -> StreamEnd:
     """Open the stream and carry it to its end, in this process."""
     manners = MANNERS[leg.provider]
-    channel = await unless_over(leg, shake_hands(spec, manners))
+    channel = await unless_over(spec.halt or leg.over, shake_hands(spec, manners))
     if channel is None:
         return StreamEnd("leg")
     if isinstance(channel, StreamEnd):
@@ -134,7 +134,7 @@ class _Line:
                    bidirectional=spec.bidirectional)  # fmt: skip
         if spec.opened:
             spec.opened()
-        over = asyncio.ensure_future(self.leg.over.wait())
+        over = asyncio.ensure_future((spec.halt or self.leg.over).wait())
         if self.drops:
             asyncio.get_running_loop().call_later(DROP_S / self.world.pace.speed, self.channel.break_off)
         rest = self._begin()

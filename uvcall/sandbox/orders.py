@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import uuid
 from collections.abc import Callable, Mapping
@@ -81,3 +82,6 @@ class Run:
     order: Order
     fault: str = ""  #: the carrier's code for what was wrong with the instructions
     queued_s: float = 0.0
+    halt: asyncio.Event = field(default_factory=asyncio.Event)  #: set when what the leg does now is to stop
+    busy: int = 0  #: commands of the API that are at work
+    commands: int = 0  #: of the API, ever

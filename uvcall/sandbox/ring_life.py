@@ -10,7 +10,8 @@ from typing import Any, Final
 from uvcall.core.carrier import Provider
 from uvcall.core.model import Cause
 from uvcall.sandbox import answers, credentials, documents
-from uvcall.sandbox.exchange import MAX_DOCUMENTS, Exchange, notices
+from uvcall.sandbox.exchange import MAX_DOCUMENTS, Exchange
+from uvcall.sandbox.notices import notices
 from uvcall.sandbox.notices.telnyx import event_data
 from uvcall.sandbox.orders import Order, Script
 from uvcall.sandbox.rest.telnyx import new_ids

@@ -102,6 +102,7 @@ class StreamSpec:
     agent_sample_rate: int = 0
     stream_id: str = ""  #: the carrier's id of the stream; empty: a new one
     opened: Callable[[], None] | None = None  #: called once, when the agent's side has accepted the handshake
+    halt: asyncio.Event | None = None  #: ends the stream; None: the end of the leg does
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from uvcall.sandbox.exchange import Exchange
 from uvcall.sandbox.notices.telnyx import remember
 from uvcall.sandbox.orders import Detection, Order
 from uvcall.sandbox.rest import LostReply, common_error, is_web_url, iso, json_object, telnyx_error
+from uvcall.sandbox.rest.telnyx_commands import COMMAND_S, Commands
 from uvcall.sandbox.rest.telnyx_fields import bad, check_choices, number_of, stream_of
-from uvcall.sandbox.rest.telnyx_incoming import COMMAND_S, Incoming
 from uvcall.sandbox.world import Leg
 
 KEPT_S: Final = 600  #: an ended call can be looked up so long (of the world's life)
@@ -144,7 +144,7 @@ class CallControl:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.world = exchange.world
-        self.incoming = Incoming(exchange)
+        self.commands = Commands(exchange)
         self._commands: dict[str, tuple[float, Leg]] = {}
         self.world.on_reset.append(self._commands.clear)
 
@@ -202,7 +202,7 @@ class CallControl:
         """Do a command: `POST /v2/calls/{id}/actions/{hangup,answer,reject,streaming_start,speak,transfer}`."""
         authorise(request)
         action = request.match_info["action"]
-        if action != "hangup" and action not in self.incoming.commands:
+        if action != "hangup" and action not in self.commands.known:
             raise common_error("telnyx", 404)
         leg = self.leg(request)
         fields = await json_object(request)
@@ -214,8 +214,8 @@ class CallControl:
         remember(leg, f"call.{action}", "command", command)
         if action == "hangup":
             self.exchange.end(leg, Cause.NORMAL if leg.answered_at else Cause.CANCELED, "api")
-        elif leg.direction == "outbound":
+        elif leg.direction == "outbound" and action in {"answer", "reject"}:
             raise telnyx_error(422, "90053", "Invalid call direction", "The command is for incoming calls.")
         else:
-            self.incoming.do(leg, action, fields)
+            self.commands.do(leg, action, fields)
         return web.json_response({"data": {"result": "ok"}})

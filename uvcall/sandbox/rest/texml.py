@@ -44,6 +44,27 @@ def _seconds(fields: Mapping[str, Any], name: str, default: int, low: int, high:
     return int(text)
 
 
+def texml_script(fields: Mapping[str, Any], method: str) -> Script:
+    """Return what the parameters of a create or an update tell the call to do; `method` names that of `Url`.
+
+    Raises:
+        Refusal: Telnyx would refuse them.
+    """
+    if fields.get("Url") and fields.get("Texml"):
+        raise bad("10015", "Bad Request", "Url and Texml exclude each other.", "Texml")
+    if not fields.get("Url") and not fields.get("Texml"):
+        raise bad("10015", "Bad Request", "The application has no voice URL: Url or Texml is required.", "Url")
+    for name in ("Url", "FallbackUrl", "StatusCallback"):
+        if fields.get(name) and not is_web_url(str(fields[name])):
+            raise bad("10015", "Bad Request", f"{name} is not a URL.", name)
+    return Script(
+        document=str(fields["Texml"]) if fields.get("Texml") else None,
+        url=str(fields.get("Url") or ""),
+        method=str(fields.get(method) or "POST"),
+        fallback_url=str(fields.get("FallbackUrl") or ""),
+    )
+
+
 def texml_order(fields: Mapping[str, Any]) -> Order:
     """Turn a TeXML call's parameters into an order.
 
@@ -54,13 +75,7 @@ def texml_order(fields: Mapping[str, Any]) -> Order:
     if fields.get("ApplicationSid") != credentials.TELNYX_APPLICATION_SID:
         raise bad("10015", "Bad Request", "ApplicationSid is no TeXML application of yours.", "ApplicationSid")
     owned(from_, "From")
-    if fields.get("Url") and fields.get("Texml"):
-        raise bad("10015", "Bad Request", "Url and Texml exclude each other.", "Texml")
-    if not fields.get("Url") and not fields.get("Texml"):
-        raise bad("10015", "Bad Request", "The application has no voice URL: Url or Texml is required.", "Url")
-    for name in ("Url", "FallbackUrl", "StatusCallback"):
-        if fields.get(name) and not is_web_url(str(fields[name])):
-            raise bad("10015", "Bad Request", f"{name} is not a URL.", name)
+    script = texml_script(fields, "UrlMethod")
     machine = str(fields.get("MachineDetection") or "Disable")
     if machine not in {"Enable", "Disable", "DetectMessageEnd"}:
         raise bad(
@@ -73,12 +88,7 @@ def texml_order(fields: Mapping[str, Any]) -> Order:
         from_=from_,
         ring_timeout_s=_seconds(fields, "Timeout", 30, 5, 120),
         time_limit_s=_seconds(fields, "TimeLimit", 14400, 30, 14400),
-        script=Script(
-            document=str(fields["Texml"]) if fields.get("Texml") else None,
-            url=str(fields.get("Url") or ""),
-            method=str(fields.get("UrlMethod") or "POST"),
-            fallback_url=str(fields.get("FallbackUrl") or ""),
-        ),
+        script=script,
         detection=None
         if machine == "Disable"
         else Detection(waits=waits, to_the_beep=machine == "DetectMessageEnd", mode="detect"),
@@ -193,17 +203,23 @@ class Texml:
         return web.json_response(_view(self._leg(request)))
 
     async def update(self, request: web.Request) -> web.Response:
-        """End a call: `Status=completed`. The sandbox changes nothing else of a running call."""
+        """End a call: `Status=completed`; or give it other TeXML: `Url` or `Texml`."""
         self._enter(request)
         leg = self._leg(request)
         # A form by the document, JSON by the SDK.
         given = await json_object(request) if request.content_type == "application/json" else await form(request)
-        status = (given or {}).get("Status")
-        if (status[0] if isinstance(status, list) else status) not in {"completed", "canceled"}:
-            raise bad("10015", "Bad Request", "The sandbox takes Status=completed or canceled only.", "Status")
+        fields = {name: value[0] if isinstance(value, list) else value for name, value in (given or {}).items()}
+        if fields.get("Status") not in {None, "completed", "canceled"}:
+            raise bad("10015", "Bad Request", "Status must be completed or canceled.", "Status")
+        script = None if fields.get("Status") else texml_script(fields, "Method")
         if leg.ended_at is not None:
             raise telnyx_error(422, "90018", "Call has already ended", "This call is no longer active.")
-        self.exchange.end(leg, Cause.NORMAL if leg.answered_at else Cause.CANCELED, "api")
+        if script is None:
+            self.exchange.end(leg, Cause.NORMAL if leg.answered_at else Cause.CANCELED, "api")
+        elif leg.answered_at is None:
+            raise telnyx_error(422, "90034", "Call not answered yet", "This call can't receive this command yet.")
+        else:
+            self.exchange.redirect(leg, script)
         return web.json_response(_view(leg))
 
 

@@ -81,6 +81,34 @@ def _whole(fields: Mapping[str, list[str]], name: str, default: int, low: int, h
     return min(int(text), high)
 
 
+def twilio_script(one: Mapping[str, str]) -> Script:
+    """Return what the parameters of a create or an update tell the call to do.
+
+    Raises:
+        Refusal: Twilio would refuse them.
+    """
+    url, document = one.get("Url", ""), one.get("Twiml", "")
+    if not url and not document:
+        raise twilio_error(400, 21205, "Url parameter is required.")
+    if url and not is_web_url(url):
+        raise twilio_error(400, 21205, f"Url is not a valid URL: {url[:80]}")
+    if len(document) > LONGEST_TWIML:
+        raise twilio_error(400, 32018, f"Twiml is longer than {LONGEST_TWIML} characters.")
+    for name in ("StatusCallback", "FallbackUrl", "AsyncAmdStatusCallback"):
+        if one.get(name) and not is_web_url(one[name]):
+            raise twilio_error(400, 21205, f"{name} is not a valid URL: {one[name][:80]}")
+    for name in ("Method", "FallbackMethod", "StatusCallbackMethod", "AsyncAmdStatusCallbackMethod"):
+        if one.get(name, "POST").upper() not in {"GET", "POST"}:
+            raise twilio_error(400, 20422, f"Invalid Parameter {name}: it must be GET or POST.")
+    return Script(
+        document=None if url else document,  # Twiml is ignored when there is a Url
+        url=url,
+        method=one.get("Method", "POST").upper(),
+        fallback_url=one.get("FallbackUrl", ""),
+        fallback_method=one.get("FallbackMethod", "POST").upper(),
+    )
+
+
 def twilio_order(fields: Mapping[str, list[str]]) -> Order:
     """Turn a create's form into an order. Unknown fields are ignored, as Twilio ignores them.
 
@@ -94,21 +122,9 @@ def twilio_order(fields: Mapping[str, list[str]]) -> Order:
             400, 21210, f"The source phone number provided, {from_}, is not yet verified for your account."
         )
     one = {name: values[0] for name, values in fields.items() if values}
-    url, document = one.get("Url", ""), one.get("Twiml", "")
     if one.get("ApplicationSid"):
         raise twilio_error(400, 21218, "Invalid ApplicationSid: the sandbox has no applications.")
-    if not url and not document:
-        raise twilio_error(400, 21205, "Url parameter is required.")
-    if url and not is_web_url(url):
-        raise twilio_error(400, 21205, f"Url is not a valid URL: {url[:80]}")
-    if len(document) > LONGEST_TWIML:
-        raise twilio_error(400, 32018, f"Twiml is longer than {LONGEST_TWIML} characters.")
-    for name in ("StatusCallback", "FallbackUrl", "AsyncAmdStatusCallback"):
-        if one.get(name) and not is_web_url(one[name]):
-            raise twilio_error(400, 21205, f"{name} is not a valid URL: {one[name][:80]}")
-    for name in ("Method", "FallbackMethod", "StatusCallbackMethod", "AsyncAmdStatusCallbackMethod"):
-        if one.get(name, "POST").upper() not in {"GET", "POST"}:
-            raise twilio_error(400, 20422, f"Invalid Parameter {name}: it must be GET or POST.")
+    script = twilio_script(one)
     machine = one.get("MachineDetection", "")
     if machine not in {"", "Enable", "DetectMessageEnd"}:
         raise twilio_error(400, 20422, "Invalid Parameter MachineDetection: Enable or DetectMessageEnd.")
@@ -122,13 +138,7 @@ def twilio_order(fields: Mapping[str, list[str]]) -> Order:
         from_=from_,
         ring_timeout_s=_whole(fields, "Timeout", 60, 1, 600),
         time_limit_s=_whole(fields, "TimeLimit", 14400, 1, 86400),
-        script=Script(
-            document=None if url else document,  # Twiml is ignored when there is a Url
-            url=url,
-            method=one.get("Method", "POST").upper(),
-            fallback_url=one.get("FallbackUrl", ""),
-            fallback_method=one.get("FallbackMethod", "POST").upper(),
-        ),
+        script=script,
         detection=Detection(
             waits=one.get("AsyncAmd") != "true", to_the_beep=machine == "DetectMessageEnd", mode=machine
         )
@@ -234,15 +244,19 @@ class Calls:
         return web.json_response(call_view(self.exchange, self._leg(request)))
 
     async def update(self, request: web.Request) -> web.Response:
-        """End a call: `Status=completed`, or `canceled` before the answer."""
+        """End a call: `Status=completed`, or `canceled` before the answer; or give it other TwiML: `Url` or `Twiml`."""
         authorise(request)
         leg = self._leg(request)
-        wanted = (await form(request)).get("Status", [""])[0]
-        if wanted not in {"completed", "canceled"}:
-            raise twilio_error(400, 20422, "The sandbox takes Status=completed or canceled only.")
-        if leg.ended_at is not None:
-            raise twilio_error(400, 21220, "Invalid call state: the call is not in-progress. Cannot redirect.")
-        if not leg.answered_at:
+        one = {name: values[0] for name, values in (await form(request)).items() if values}
+        wanted = one.get("Status", "")
+        if wanted not in {"", "completed", "canceled"}:
+            raise twilio_error(400, 20422, "Invalid Parameter Status: completed or canceled.")
+        script = None if wanted else twilio_script(one)
+        if leg.ended_at is not None or (script is not None and leg.answered_at is None):
+            raise twilio_error(400, 21220, "Call is not in-progress. Cannot redirect.")
+        if script is not None:
+            self.exchange.redirect(leg, script)
+        elif not leg.answered_at:
             self.exchange.end(leg, Cause.CANCELED, "api")
         elif wanted == "completed":
             self.exchange.end(leg, Cause.NORMAL, "api")

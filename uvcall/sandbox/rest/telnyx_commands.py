@@ -1,4 +1,4 @@
-"""Telnyx's commands for a call that has come in and waits, parked, for somebody to say what is to be done.
+"""Telnyx's commands for a call: what is to be done with one that has come in, and what any answered one can do.
 
 https://developers.telnyx.com/api-reference/call-commands/answer-call · …/reject-a-call · …/streaming-start ·
 …/speak-text · …/transfer-call
@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from uvcall.core.model import Cause
 from uvcall.sandbox import answers
-from uvcall.sandbox.exchange import GOODBYE_S, Exchange, notices
+from uvcall.sandbox.exchange import GOODBYE_S, Exchange
+from uvcall.sandbox.notices import notices
 from uvcall.sandbox.rest import telnyx_error
 from uvcall.sandbox.rest.telnyx_fields import bad, check_choices, number_of, stream_of
 from uvcall.sandbox.world import Leg
@@ -27,12 +28,12 @@ COMMAND_S: Final = 60  #: a command_id is remembered so long (real seconds)
 _REJECTIONS: Final = {"CALL_REJECTED": Cause.REJECTED, "USER_BUSY": Cause.BUSY}
 
 
-class Incoming:
-    """What can be done with an incoming call. Each command returns at once; what it does goes on."""
+class Commands:
+    """What can be done with a call. Each command returns at once; what it does goes on."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.commands: Mapping[str, Callable[[Leg, Mapping[str, Any]], None]] = {
+        self.known: Mapping[str, Callable[[Leg, Mapping[str, Any]], None]] = {
             "answer": self.answer,
             "reject": self.reject,
             "streaming_start": self.stream,
@@ -51,7 +52,7 @@ class Incoming:
         name, now = (leg.id, str(fields.get("command_id"))), time.monotonic()
         if fields.get("command_id") and now - self._seen.get(name, -COMMAND_S) < COMMAND_S:
             return
-        self.commands[action](leg, fields)
+        self.known[action](leg, fields)
         self._seen[name] = now
         if fields.get("client_state"):
             leg.options = {**leg.options, "client_state": fields["client_state"]}
@@ -84,7 +85,8 @@ class Incoming:
             raise bad("10004", "Missing required parameter", "The 'stream_url' parameter is required.", "stream_url")
 
         async def stream() -> None:
-            await self.exchange.stream(leg, answers.Stream(spec))
+            with self.exchange.at_work(leg):
+                await self.exchange.stream(leg, answers.Stream(spec))
             # A person whose stream has ended hears silence and hangs up.
             await self.exchange.world.pace.sleep(GOODBYE_S)
             self.exchange.end(leg, Cause.NORMAL, "callee")
@@ -103,7 +105,8 @@ class Incoming:
 
         async def speak() -> None:
             tell(self.exchange, leg, "speak_started", {})
-            await self.exchange.world.pace.sleep(len(words) / _CHARACTERS_A_SECOND)
+            with self.exchange.at_work(leg):
+                await self.exchange.world.pace.sleep(len(words) / _CHARACTERS_A_SECOND)
             if leg.ended_at is None:
                 tell(self.exchange, leg, "speak_ended", {})
 
@@ -117,7 +120,8 @@ class Incoming:
         seconds = float(fields.get("timeout_secs") or 30)
 
         async def transfer() -> None:
-            await self.exchange.forward(leg, answers.Dial(number, caller, seconds))
+            with self.exchange.at_work(leg):
+                await self.exchange.forward(leg, answers.Dial(number, caller, seconds))
             self.exchange.end(leg, Cause.NORMAL, "callee")
 
         self.exchange.world.spawn(transfer(), f"transfer {leg.id}")
