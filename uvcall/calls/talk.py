@@ -142,10 +142,11 @@ class _Talk:
         if talked.parting is Parting.USER:
             return self.record(Outcome.MAX_DURATION if self.cut else Outcome.COMPLETED, talked, reason="hangup")
         call = self.told(talked)
-        if call is not None and call.end_reason:
+        broken = talked.parting is Parting.BROKEN
+        # Nobody here has hung up: what Ultravox takes for it is the end of what was lost.
+        if call is not None and call.end_reason and not (broken and call.end_reason == "hangup"):
             outcome, reason = outcomes.decide(None, call._replace(joined_at=call.joined_at or talked.joined_at))
             return self.record(outcome, talked, reason=reason)
-        broken = talked.parting is Parting.BROKEN
         return self.record(Outcome.AGENT_FAILED if broken else Outcome.COMPLETED, talked, reason=talked.words)
 
     def record(
