@@ -183,7 +183,7 @@ def run(work: Callable[[], object]) -> None:
 def test_the_next_request_goes_over_the_same_connection() -> None:
     async def work() -> None:
         async with peer(PLAIN, CHUNKED, EMPTY) as (lines, heard):
-            answers = [await lines.post("/calls?a=b", body) for body in (b"{}", b"", b"[1]")]
+            answers = [await lines.post("/calls?a=b", body, within_s=9) for body in (b"{}", b"", b"[1]")]
             assert [(a.status, a.body) for a in answers] == [(201, b"hello"), (200, b"hello, everybody!"), (204, b"")]
             assert answers[0].headers == (("Content-Type", "text/plain"), ("Content-Length", "5"))
             assert len(lines.connections) == 1
@@ -197,9 +197,9 @@ def test_the_next_request_goes_over_the_same_connection() -> None:
 def test_each_of_many_at_once_has_a_connection_and_its_own_answer() -> None:
     async def work() -> None:
         async with peer(*[PLAIN] * 20) as (lines, heard):
-            assert [a.body for a in await asyncio.gather(*(lines.post("/", b"%d" % n) for n in range(20)))] == [
-                b"hello"
-            ] * 20
+            assert [
+                a.body for a in await asyncio.gather(*(lines.post("/", b"%d" % n, within_s=9) for n in range(20)))
+            ] == [b"hello"] * 20
             assert sorted(int(one.rpartition(b"\r\n")[2]) for one in heard) == list(range(20))
             assert len(lines.connections) == 20
 
@@ -210,11 +210,11 @@ def test_each_of_many_at_once_has_a_connection_and_its_own_answer() -> None:
 def test_a_connection_that_ends_is_followed_by_a_new_one(ending: bytes) -> None:
     async def work() -> None:
         async with peer(ending) as (lines, _):
-            assert (await lines.post("/", b"")).body == b"hello"
+            assert (await lines.post("/", b"", within_s=9)).body == b"hello"
         async with peer(ending, PLAIN) as (lines, _):
             if ending is not TO_THE_END:
-                assert (await lines.post("/", b"")).body == b"hello"
-                assert (await lines.post("/", b"")).body == b"hello"
+                assert (await lines.post("/", b"", within_s=9)).body == b"hello"
+                assert (await lines.post("/", b"", within_s=9)).body == b"hello"
                 assert len(lines.connections) == 2
 
     run(work)
@@ -228,7 +228,7 @@ def test_an_answer_that_breaks_off_may_have_been_acted_on(answer: bytes | None, 
     async def work() -> None:
         async with peer(answer) as (lines, _):
             with pytest.raises(Lost, match=why) as caught:
-                await lines.post("/", b"")
+                await lines.post("/", b"", within_s=9)
             assert caught.value.sent
 
     run(work)
@@ -237,12 +237,12 @@ def test_an_answer_that_breaks_off_may_have_been_acted_on(answer: bytes | None, 
 def test_who_gives_up_leaves_no_answer_for_the_next_one() -> None:
     async def work() -> None:
         async with peer(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nla", PLAIN) as (lines, _):
-            waiting = asyncio.ensure_future(lines.post("/", b"1"))
+            waiting = asyncio.ensure_future(lines.post("/", b"1", within_s=9))
             await lines.asked.wait()
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
-            assert (await lines.post("/", b"2")).body == b"hello"
+            assert (await lines.post("/", b"2", within_s=9)).body == b"hello"
             assert len(lines.connections) == 2
 
     run(work)
@@ -251,9 +251,9 @@ def test_who_gives_up_leaves_no_answer_for_the_next_one() -> None:
 def test_an_idle_connection_that_speaks_or_has_lain_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         async with peer(PLAIN, PLAIN, PLAIN) as (lines, _):
-            await lines.post("/", b"")
+            await lines.post("/", b"", within_s=9)
             monkeypatch.setattr(kept_alive, "IDLE_S", -1.0)
-            await lines.post("/", b"")
+            await lines.post("/", b"", within_s=9)
             assert len(lines.connections) == 2
 
     run(work)
@@ -265,7 +265,7 @@ def test_nobody_there_is_not_sent() -> None:
 
     async def work() -> None:
         with pytest.raises(Lost, match="no connection") as caught:
-            await KeptAlive(f"http://127.0.0.1:{port}", {}, limit=LIMIT).post("/", b"")
+            await KeptAlive(f"http://127.0.0.1:{port}", {}, limit=LIMIT).post("/", b"", within_s=9)
         assert not caught.value.sent
 
     run(work)
@@ -276,7 +276,7 @@ def test_tls_is_checked() -> None:
         async with peer(PLAIN) as (plain, _):
             secure = KeptAlive(f"https://localhost:{plain._port}", {}, limit=LIMIT)
             with pytest.raises(Lost) as caught:
-                await secure.post("/", b"")
+                await secure.post("/", b"", within_s=9)
             assert not caught.value.sent
             assert secure._tls is not None
             assert secure._tls.check_hostname

@@ -111,10 +111,7 @@ class AsyncUltravox:
 
     async def _post(self, path: str, body: bytes, *, within_s: float) -> HttpResponse:
         try:
-            async with asyncio.timeout(within_s):
-                response = await self._lines.post(path, body)
-        except TimeoutError as error:
-            raise failures.lost("no answer in time", sent=True) from error
+            response = await self._lines.post(path, body, within_s=within_s)
         except Lost as error:
             raise failures.lost(error.why, sent=error.sent) from error
         if len(response.body) > failures.LIMIT:

@@ -200,12 +200,22 @@ class _Line(asyncio.Protocol):
         else:
             answer.set_result(found)
 
-    async def ask(self, request: bytes, limit: int) -> HttpResponse:
+    async def ask(self, request: bytes, limit: int, until: float) -> HttpResponse:
         """Send a request and return the answer; the connection is good for another one if it is `usable` then."""
+        loop = asyncio.get_running_loop()
         self._reading = Reading(limit)
-        self._answer = asyncio.get_running_loop().create_future()
+        self._answer = loop.create_future()
+        # A third of what `asyncio.timeout` costs, which has a task to cancel.
+        late = loop.call_at(until, self._late, self._answer)
         self._transport.write(request)
-        return await self._answer
+        try:
+            return await self._answer
+        finally:
+            late.cancel()
+
+    def _late(self, answer: asyncio.Future[HttpResponse]) -> None:
+        if not answer.done():
+            answer.set_exception(Lost("no answer in time", sent=True))
 
     def close(self) -> None:
         """Close at once."""
@@ -236,16 +246,22 @@ class KeptAlive:
         self._addresses: asyncio.Future[Sequence[Any]] | None = None
         self._known_until = 0.0
 
-    async def post(self, path: str, content: bytes) -> HttpResponse:
+    async def post(self, path: str, content: bytes, *, within_s: float) -> HttpResponse:
         """Send once and return the whole answer; redirects are answers like any other.
+
+        Args:
+            path: What follows the base.
+            content: The body.
+            within_s: Seconds for all of it.
 
         Raises:
             Lost: There is no whole answer.
         """
         head = f"POST {self._path}{path} HTTP/1.1\r\n{self._fields}Content-Length: {len(content)}\r\n\r\n"
-        line = self._rested() or await self._connected()
+        until = asyncio.get_running_loop().time() + within_s
+        line = self._rested() or await self._connected(min(CONNECT_S, within_s))
         try:
-            answer = await line.ask(head.encode("ascii") + content, self._limit)
+            answer = await line.ask(head.encode("ascii") + content, self._limit, until)
         except BaseException:
             line.close()  # an answer may still come, and nobody waits for it
             raise
@@ -272,10 +288,10 @@ class KeptAlive:
                 return line
         return None
 
-    async def _connected(self) -> _Line:
+    async def _connected(self, within_s: float) -> _Line:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(within_s):
                 found = await self._resolved()
                 for nth, (*_, address) in enumerate(found, 1):
                     try:

@@ -107,6 +107,25 @@ def knocks(base):
         "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\r\n\r\n", {400}),
         "two lengths": (text[:host] + b"Content-Length: 3\r\n" + text[host:], {400}),
         "length and chunks": (text[:host] + b"Transfer-Encoding: chunked\r\n" + text[host:], {400, 403}),
+        "long header, no end": (text[:host] + b"X: " + b"x" * 100_000, {0, 400}),
+        "blank before the colon": (text.replace(b"Content-Length:", b"Content-Length :"), {400}),
+        "length with a sign": (text.replace(b"Content-Length: ", b"Content-Length: +"), {400}),
+        "folded header": (text[:host] + b"X: 1\r\n 2\r\n" + text[host:], {200, 400}),
+        "other coding": (text[:host] + b"Transfer-Encoding: xchunked\r\n" + text[host:], {400}),
+        "CONNECT": (b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n", {400, 404, 405}),
+        "OPTIONS of all": (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", {400, 404}),
+        "no path": (b"GET http://x HTTP/1.1\r\nHost: x\r\n\r\n", {400, 404}),
+        "path beyond ASCII": (b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", {400, 404}),
+        "query beyond ASCII": (text.replace(b"/twilio", b"/twilio?\xff=\xfe"), {400, 403}),
+        "HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 404}),
+        "WebSocket": (
+            text[:host].replace(b"POST", b"GET")
+            + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n",
+            {405},
+        ),
+        "HTTP/1.0": (text.replace(b"HTTP/1.1", b"HTTP/1.0"), {200}),
+        "nothing but an end": (b"\r\n\r\n" + text.replace(b"/twilio", b"/healthzz"), {404}),
+        "metrics": (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", {404}),
         "bad chunk": (
             text[:host].replace(b"\r\n", b"\r\nTransfer-Encoding: chunked\r\nX-Twilio-Signature: x\r\n")
             + b"\r\nzz\r\n",
@@ -125,7 +144,7 @@ def test_what_a_stranger_sends_is_answered_and_costs_nothing(name, scene):
             status, body = 0, b""
         assert status in right, body
         assert b"Traceback" not in body
-        assert peer.asked == []
+        assert len(peer.asked) == (status == 200)
         assert house.said("bug") == []
         token = credentials.TWILIO_AUTH_TOKEN
         assert token not in json.dumps(house.lines)
@@ -146,6 +165,69 @@ def test_chunks_are_read_and_counted(scene):
         assert len(peer.created) == 1
         endless = head + b"8000\r\n" + b"x" * 0x8000 + b"\r\n" + b"8001\r\n" + b"x" * 0x8001 + b"\r\n"
         assert (await callers.ask(house.port, endless))[0] == 413
+
+    scene(play)
+
+
+def test_a_body_that_nobody_wants_is_not_taken_for_the_next_request(scene):
+    async def play(house, peer):
+        ring = callers.raw(callers.ring(TWILIO, house.base, 1))
+        inside = b"POST /twilio HTTP/1.1\r\nHost: y\r\nContent-Length: %d\r\n\r\n" % len(ring) + ring
+        line = await callers.dialed(house.port)
+        assert (await line.ask(inside))[0] == 403  # without a signature its body is not read
+        assert peer.created == []
+        assert (await line.ask(ring))[0] == 200
+        assert len(peer.created) == 1
+        line.close()
+
+    scene(play)
+
+
+def test_a_refused_request_whose_body_never_ends_is_cut_off(scene):
+    async def play(house, peer):
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        start = time.perf_counter()
+        assert b" 404 " in await reader.readline()
+
+        async def on_and_on():
+            while time.perf_counter() - start < WHOLE_S + 10:
+                writer.write(b"1\r\nx\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.1)
+
+        with pytest.raises(ConnectionError):
+            await on_and_on()
+        assert time.perf_counter() - start > WHOLE_S - 0.1
+        writer.close()
+
+    scene(play)
+
+
+def test_who_waits_for_leave_to_go_on_gets_it(scene):
+    async def play(house, peer):
+        ring = callers.raw(callers.ring(TWILIO, house.base, 1))
+        head, _, body = ring.partition(b"\r\n\r\n")
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write(head + b"\r\nExpect: 100-continue\r\n\r\n")
+        assert b" 100 " in await reader.readline()
+        await reader.readline()
+        writer.write(body)
+        assert b" 200 " in await reader.readline()
+        writer.close()
+
+    scene(play)
+
+
+def test_every_answer_has_a_date_and_names_no_software(scene):
+    async def play(house, peer):
+        for path in (b"/healthz", b"/nowhere"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            assert b"\r\ndate: " in head
+            assert b"\r\nserver:" not in head
+            writer.close()
 
     scene(play)
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from uvcall.core.carrier import Provider, StreamOptions
 from uvcall.core.inbound_policy import Rules
@@ -152,45 +152,71 @@ async def ask(port: int, data: bytes) -> tuple[int, bytes]:
 # An Ultravox that only counts and waits
 
 
-def _ultravox(delay_s: float, pipe: Any) -> None:
-    from aiohttp import web
+class _Ultravox(asyncio.Protocol):
+    """One connection to it. A protocol and no framework, so that it is not what is measured."""
 
-    more_sockets()
-    creates: Counter[str] = Counter()
-    calls: dict[str, str] = {}
+    def __init__(self, delay_s: float, creates: Counter[str], calls: dict[str, str]) -> None:
+        self._delay_s = delay_s
+        self._creates = creates
+        self._calls = calls
+        self._buffer = b""
 
-    def view(call: str, attempt: str) -> dict[str, Any]:
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while True:
+            head, mark, rest = self._buffer.partition(b"\r\n\r\n")
+            found = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            length = int(found or 0)
+            if not mark or len(rest) < length:
+                return
+            self._buffer = rest[length:]
+            method, target, _ = head.partition(b"\r\n")[0].decode().split(" ")
+            status, body = self._answer(method, target, rest[:length])
+            reply = (
+                f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+                + body
+            )
+            if self._delay_s and method == "POST":
+                asyncio.get_running_loop().call_later(self._delay_s, self._transport.write, reply)
+            else:
+                self._transport.write(reply)
+
+    def _answer(self, method: str, target: str, body: bytes) -> tuple[str, bytes]:
+        path, _, query = target.partition("?")
+        if path == "/_counts":
+            return "200 OK", json.dumps(self._creates).encode()
+        if method == "POST" and path == "/api/calls":
+            attempt = json.loads(body)["metadata"]["uvcall_attempt"]
+            self._creates[attempt] += 1
+            self._calls[attempt] = uuid(int(attempt, 16) + self._creates[attempt] - 1)
+            return "201 Created", json.dumps(self._view(attempt)).encode()
+        if path == "/api/calls":
+            attempt = dict(parse_qsl(query)).get("metadata.uvcall_attempt", "")
+            found = [self._view(attempt)] if attempt in self._calls else []
+            return "200 OK", json.dumps({"results": found, "next": None}).encode()
+        call = path.rpartition("/")[2]
+        attempt = next((key for key, value in self._calls.items() if value == call), "")
+        return ("200 OK", json.dumps(self._view(attempt)).encode()) if attempt else ("404 Not Found", b"{}")
+
+    def _view(self, attempt: str) -> dict[str, Any]:
+        call = self._calls[attempt]
         return {
             "callId": call, "joinUrl": f"ws://127.0.0.1:1/calls/{call}/telephony", "created": "2026-01-01T00:00:00Z",
             "joined": None, "ended": None, "endReason": None, "metadata": {"uvcall_attempt": attempt},
         }  # fmt: skip
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        path = request.path
-        if path == "/_counts":
-            return web.json_response(dict(creates))
-        if request.method == "POST" and path == "/api/calls":
-            body = json.loads(await request.read())
-            attempt = body["metadata"]["uvcall_attempt"]
-            creates[attempt] += 1
-            call = uuid(int(attempt, 16) + creates[attempt] - 1)
-            calls[attempt] = call
-            if delay_s:
-                await asyncio.sleep(delay_s)
-            return web.Response(
-                status=201, body=json.dumps(view(call, attempt)).encode(), content_type="application/json"
-            )
-        if path == "/api/calls":
-            attempt = request.query.get("metadata.uvcall_attempt", "")
-            found = [view(calls[attempt], attempt)] if attempt in calls else []
-            return web.json_response({"results": found, "next": None})
-        call = path.rpartition("/")[2]
-        attempt = next((key for key, value in calls.items() if value == call), "")
-        return web.json_response(view(call, attempt)) if attempt else web.Response(status=404)
+
+def _ultravox(delay_s: float, pipe: Any) -> None:
+    more_sockets()
+    creates: Counter[str] = Counter()
+    calls: dict[str, str] = {}
 
     async def main() -> None:
         server = await asyncio.get_running_loop().create_server(
-            web.Server(handle, access_log=None), "127.0.0.1", 0, backlog=2048
+            lambda: _Ultravox(delay_s, creates, calls), "127.0.0.1", 0, backlog=2048
         )
         _tune()
         pipe.send(server.sockets[0].getsockname()[1])
@@ -230,24 +256,35 @@ def _inbound(where: Any, pipe: Any, log: str) -> None:
 
 
 def _empty(pipe: Any) -> None:
-    """An aiohttp application as its documentation shows it, that reads a form and does nothing."""
-    from aiohttp import web
+    """An application as Starlette's documentation shows it, that reads a form and does nothing."""
+    import uvicorn
+    from starlette.requests import Request
+    from starlette.responses import Response
 
     more_sockets()
 
-    async def handle(request: web.Request) -> web.StreamResponse:
-        await request.post()
-        return web.Response(text="<Response/>", content_type="application/xml")
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await Request(scope, receive).form()
+        await Response("<Response/>", media_type="application/xml")(scope, receive, send)
 
     async def main() -> None:
-        app = web.Application()
-        app.router.add_post("/twilio", handle)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, backlog=2048).start()
+        held = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        held.bind(("127.0.0.1", 0))
+        held.listen(2048)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                ws="none",
+                http="httptools",
+                access_log=False,
+                log_config=None,
+                log_level="critical",
+            )
+        )
         _tune()
-        pipe.send({"routes": {"twilio": f"http://127.0.0.1:{runner.addresses[0][1]}/twilio"}})
-        await asyncio.Event().wait()
+        pipe.send({"routes": {"twilio": f"http://127.0.0.1:{held.getsockname()[1]}/twilio"}})
+        await server.serve([held])
 
     asyncio.run(main())
 

@@ -19,6 +19,9 @@ _SECRETS: Final = (
     r"|wss?://[^\s\"'<>]+|\b(?:Basic|Bearer) [A-Za-z0-9+/=._-]{8,}"
 )
 
+#: The longest line of an error, in characters.
+_LONGEST: Final = 500
+
 
 def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
     """Return the text without the given secrets and without anything that looks like one."""
@@ -77,9 +80,9 @@ class Output:
 
     def error(self, message: str, hint: str = "") -> None:
         """Say what went wrong and how to mend it, in one line each."""
-        self._write(self.stderr, "error: " + clean(redact(message, self.secrets)) + "\n")
+        self._write(self.stderr, "error: " + _short(clean(redact(message, self.secrets))) + "\n")
         if hint:
-            self._write(self.stderr, "  mend: " + clean(redact(hint, self.secrets)) + "\n")
+            self._write(self.stderr, "  mend: " + _short(clean(redact(hint, self.secrets))) + "\n")
 
     def live(self) -> bool:
         """Return whether a live screen makes sense: a capable terminal, and nobody asked for quiet or JSON."""
@@ -131,6 +134,11 @@ class Pipe:
             _silence(self._stream)
             raise
         return written
+
+
+def _short(line: str) -> str:
+    """Leave the middle out of a line that quotes too much: what was wrong and what was expected stand at its ends."""
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"
 
 
 def _why(error: OSError | ValueError) -> str:

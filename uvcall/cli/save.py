@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from uvcall.cli.files import at_home
 from uvcall.cli.keep import whole
 from uvcall.core.model import CallRecord
 from uvcall.core.transcripts import Format, message_of, render
@@ -18,7 +19,7 @@ def ready(directory: str) -> Path:
     Raises:
         LocalError: It cannot be made or written to.
     """
-    path = Path(directory).expanduser()
+    path = at_home(directory)
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / ".uvcall"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from uvcall.errors import UvcallError
 
@@ -74,14 +74,20 @@ def form_fields(body: bytes, *, limit: int = 100) -> tuple[tuple[str, str], ...]
     Raises:
         WebhookInvalid: It is not UTF-8 form data, or has more than `limit` fields.
     """
+    if not body:
+        return ()
     try:
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=bool(body),
-            errors="strict",
-            max_num_fields=limit,
-        )
-    except (UnicodeDecodeError, ValueError) as error:
+        pieces = body.decode("ascii").split("&", limit)
+        if len(pieces) > limit:
+            raise WebhookInvalid("the body has too many fields")
+        pairs = [piece.partition("=") for piece in pieces]
+        if not all(equals for _, equals, _ in pairs):
+            raise WebhookInvalid("a field of the body has no value")
+        return tuple((_decoded(name), _decoded(value)) for name, _, value in pairs)
+    except ValueError as error:
         raise WebhookInvalid("the body is not form data") from error
-    return tuple(pairs)
+
+
+def _decoded(text: str) -> str:
+    """Return the text without its encoding: https://url.spec.whatwg.org/#urlencoded-parsing."""
+    return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text

@@ -1,22 +1,29 @@
 """Who may stand at the door, and for how long: connections, headers and bodies with limits.
 
-aiohttp's server parses HTTP; left alone it would wait a long time for the rest of a request.
+uvicorn parses HTTP; left alone it waits for the rest of a request without end, and takes heads and bodies of any size.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
-from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from starlette.requests import Request
+from starlette.types import ASGIApp
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from uvcall.core.webhook import HttpResponse
 
 #: Carriers' webhooks are a few kilobytes.
 LARGEST_BODY: Final = 64 * 1024
+_LONGEST_LINE: Final = 4096
+_LONGEST_HEAD: Final = 64 * 1024
+_HEADERS: Final = 64
 #: Seconds from the first byte of a connection, or the end of the answer before, until a request is whole.
 WHOLE_S: Final = 5.0
 #: Connections whose request is not whole yet. One more, and the oldest of them is closed, if it had time to speak.
@@ -25,20 +32,62 @@ _GRACE_S: Final = 0.25
 #: Connections in all; past it the oldest that waits is closed at once.
 OPEN: Final = 4096
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-
-@dataclass(slots=True)
 class Door:
-    """The connections of one server, oldest first among those that wait."""
+    """One server on sockets that listen, and its connections. Make it in the running loop.
 
-    handler: Handler
-    waiting: dict[Guarded, float] = field(default_factory=dict)
-    open: int = 0
-    server: web.Server = field(init=False)
+    Args:
+        app: Answers whole requests.
+        sockets: Where they come in; closed at the end.
+        backlog: How many connections may wait to be taken in.
+    """
 
-    def __post_init__(self) -> None:
-        self.server = _Server(self)
+    def __init__(self, app: ASGIApp, sockets: list[socket.socket], *, backlog: int) -> None:
+        self.waiting: dict[Guarded, float] = {}  #: since when, the oldest first
+        self.open = 0
+        protocol: Any = partial(Guarded, self)
+        self._server = _Server(
+            Config(
+                app,
+                http=protocol,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                backlog=backlog,
+                timeout_keep_alive=int(WHOLE_S),
+                timeout_graceful_shutdown=1,
+                # What a proxy says of itself is never believed, and what a stranger sent is never logged.
+                proxy_headers=False,
+                access_log=False,
+                log_config=None,
+                log_level="critical",
+                server_header=False,
+            )
+        )
+        self._sockets = sockets
+        self._serving: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """Take connections in."""
+        self._serving = asyncio.ensure_future(self._server.serve(self._sockets))
+        while not self._server.started:
+            if self._serving.done():
+                self._serving.result()
+            await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """Take no more connections in; those that are here may go on."""
+        for one in self._server.servers:
+            one.close()
+
+    async def end(self) -> None:
+        """Close every connection, after what is being answered on it, but not for long."""
+        if self._serving is None:
+            for one in self._sockets:
+                one.close()
+            return
+        self._server.should_exit = True
+        await self._serving
 
     def came(self, one: Guarded, now: float) -> None:
         """Let a connection wait for its request; make room where it is scarce."""
@@ -54,109 +103,117 @@ class Door:
         one.drop()
 
 
-class Guarded(RequestHandler):
-    """A connection with a deadline for each request."""
+class Guarded(HttpToolsProtocol):
+    """A connection with limits for the head of each request, and a deadline for all of it."""
 
-    __slots__ = ("_deadline", "_door", "_here")
-
-    def __init__(self, manager: web.Server, door: Door, **kwargs: Any) -> None:
-        super().__init__(manager, **kwargs)
+    def __init__(self, door: Door, **given: Any) -> None:
+        super().__init__(**given)
         self._door = door
         self._deadline: asyncio.TimerHandle | None = None
         self._here = False
+        self._head: int | None = 0  #: bytes of the head so far; None while the body comes
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the clock."""
         super().connection_made(transport)
+        # A head and a body are two segments; the second would wait for the carrier's word on the first. asyncio sees to
+        # it only where the listening socket knows its protocol: https://github.com/python/cpython/issues/148783
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._here = True
         self._door.open += 1
-        self.wait()
+        self._wait()
 
-    def connection_lost(self, exc: BaseException | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Leave."""
         if self._here:
             self._here = False
             self._door.open -= 1
-        self.whole()
+        self._whole()
         super().connection_lost(exc)
 
-    async def finish_response(self, request: web.BaseRequest, resp: Any, start_time: float | None) -> Any:
-        """Send the answer, then wait for the next request."""
-        done = await super().finish_response(request, resp, start_time)
-        self.wait()
-        return done
+    def data_received(self, data: bytes) -> None:
+        """Read on; no head is read for ever."""
+        if self._head is not None:
+            self._head += len(data)
+        super().data_received(data)
+        if self._head is not None and self._head > _LONGEST_HEAD:
+            self.drop()
 
-    def wait(self) -> None:
+    def on_url(self, url: bytes) -> None:
+        """Take in a part of the request's target."""
+        super().on_url(url)
+        if len(self.url) > _LONGEST_LINE:
+            raise ValueError("the target is too long")  # the parser makes it an answer 400
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header."""
+        super().on_header(name, value)
+        if len(self.headers) > _HEADERS or len(name) + len(value) > _LONGEST_LINE:
+            raise ValueError("the head is too large")
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer."""
+        self._head = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Take note that the request is whole."""
+        self._head = 0
+        super().on_message_complete()
+        self._whole()
+        if self.cycle.response_complete:  # it was answered before it was whole
+            self._wait()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, if there is none yet."""
+        super().on_response_complete()
+        if self._head is not None and self.cycle.response_complete:
+            self._wait()
+
+    def drop(self) -> None:
+        """Close without a word."""
+        self.transport.abort()
+
+    def _wait(self) -> None:
         """Wait for a request, so long and no longer."""
         if self._here and self._deadline is None:
-            loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(WHOLE_S, self._door.shut, self)
-            self._door.came(self, loop.time())
+            self._deadline = self.loop.call_later(WHOLE_S, self._door.shut, self)
+            self._door.came(self, self.loop.time())
 
-    def whole(self) -> None:
-        """Take note that the request is whole."""
+    def _whole(self) -> None:
         self._door.waiting.pop(self, None)
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def drop(self) -> None:
-        """Close without a word."""
-        if self.transport is not None:
-            self.transport.abort()
+
+class _Server(Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to whoever serves more than this."""
+        yield
 
 
-class _Server(web.Server):
-    def __init__(self, door: Door) -> None:
-        super().__init__(door.handler)
-        self._door = door
+async def body_of(request: Request) -> bytes | HttpResponse:
+    """Return the whole body, or the answer to one that is too large or compressed. The door's clock runs on.
 
-    def __call__(self) -> RequestHandler:
-        return Guarded(
-            self,
-            self._door,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=WHOLE_S,
-            max_line_size=4096,
-            max_field_size=4096,
-            max_headers=64,
-            lingering_time=0.0,
-            auto_decompress=False,
-            access_log=None,
-            logger=_QUIET,
-        )
-
-
-async def body_of(request: web.BaseRequest) -> bytes | HttpResponse:
-    """Return the whole body, or the answer to one that is too large or compressed. The door's clock runs on."""
-    if "Content-Encoding" in request.headers:
+    Raises:
+        ClientDisconnect: The connection has gone.
+    """
+    if "content-encoding" in request.headers:
         return refusal(415, "compressed bodies are not read")
-    if request.content_length is not None and request.content_length > LARGEST_BODY:
+    if len(length := request.headers.get("content-length", "")) > 9 or int(length or 0) > LARGEST_BODY:
         return refusal(413, "the body is too large")
-    content = request.content
     pieces: list[bytes] = []
     size = 0
-    while not content.at_eof():
-        piece = await content.readany()
+    async for piece in request.stream():
         size += len(piece)
         if size > LARGEST_BODY:
             return refusal(413, "the body is too large")
         pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return b"".join(pieces)
 
 
 def refusal(status: int, words: str) -> HttpResponse:
     """Return a plain answer that says why there is no other."""
     return HttpResponse(status, (("Content-Type", "text/plain"),), words.encode() + b"\n")
-
-
-class _Nowhere:
-    """What aiohttp logs about broken requests holds what a stranger sent; nobody needs it."""
-
-    def debug(self, *_: object, **__: object) -> None:
-        """Drop it."""
-
-    info = warning = error = exception = debug
-
-
-_QUIET: Any = _Nowhere()

@@ -29,7 +29,7 @@ from uvcall.journal.inbound import InboundLedger
 from uvcall.server.door import Door
 from uvcall.server.ledger import AsyncLedger
 from uvcall.server.metrics import Metrics
-from uvcall.server.site import Journal, Log, Site, metrics_site, where
+from uvcall.server.site import Journal, Log, Site, both, where
 
 T = TypeVar("T")
 
@@ -150,8 +150,7 @@ async def serve(
     agents = AsyncUltravox(place.api_key, base_url=place.ultravox_url)
     answering = Answering(place.house, agents, kept, journal.watch, open=still_open)
     control, hang_up = _call_control(place, answering)
-    listening: list[asyncio.Server] = []
-    doors: list[Door] = []
+    door: Door | None = None
     poller: asyncio.Task[None] | None = None
     # Ctrl-C reaches every process of a terminal: a worker leaves it to the one that started it.
     numbers = (signal.SIGTERM,) if place.shared else (signal.SIGTERM, signal.SIGINT)
@@ -163,9 +162,8 @@ async def serve(
         metrics = Metrics(lambda: len(kept.book.live), lambda: kept.book.seconds_today(time.time()) / 60.0)
         journal.metrics = metrics
         beside = listen("127.0.0.1", place.metrics_port)
-        for one, handler in ((sock, site.handle), (beside, lambda request: metrics_site(request, metrics))):
-            doors.append(Door(handler))
-            listening.append(await loop.create_server(doors[-1].server, sock=one, backlog=_BACKLOG))
+        door = Door(both(site, metrics, beside.getsockname()), [sock, beside], backlog=_BACKLOG)
+        await door.begin()
         loop.set_exception_handler(lambda _, trouble: _bug(journal, trouble))
         for number in numbers:
             with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
@@ -186,14 +184,14 @@ async def serve(
         site.draining = True
         journal.write("draining", waiting=answering.busy)
         await asyncio.sleep(_LAST_CALL_S)
-        await _drain(site, listening, doors)
+        await _drain(site, door)
         if control is not None and control.tasks:
             await asyncio.wait(control.tasks, timeout=DRAIN_S)
     finally:
         if poller is not None:
             poller.cancel()
-        for server in listening:
-            server.close()
+        if door is not None:
+            await door.end()
         await agents.close()
         await kept.close()
         hang_up()
@@ -262,19 +260,17 @@ def _bug(journal: Journal, trouble: Mapping[str, Any]) -> None:
     journal.watch("bug", reason=reason)
 
 
-async def _drain(site: Site, listening: list[asyncio.Server], doors: list[Door]) -> None:
+async def _drain(site: Site, door: Door) -> None:
     """Take nobody in any more; answer those who are in."""
-    for server in listening:
-        server.close()
+    door.close()
     loop = asyncio.get_running_loop()
     begun = loop.time()
     # Whoever is connected may be about to speak.
     while loop.time() - begun < DRAIN_S:
-        if not site.in_progress and (not doors[0].open or loop.time() - begun > _SPEAK_S):
+        if not site.in_progress and (not door.open or loop.time() - begun > _SPEAK_S):
             break
         await asyncio.sleep(0.02)
-    for door in doors:
-        await door.server.shutdown(0.2)
+    await door.end()
 
 
 def _unready(site: Site, answering: Answering, kept: AsyncLedger) -> str:

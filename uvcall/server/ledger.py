@@ -20,6 +20,9 @@ T = TypeVar("T")
 #: Seconds between two checkpoints, and seconds that the disk is left alone after it failed.
 _CHECKPOINT_S: Final = 2.0
 _REST_S: Final = 1.0
+#: Seconds that a note may wait for company: a transaction costs as much as ten rows. Whoever is killed in between is
+#: found by his claim.
+_NOTE_S: Final = 0.005
 #: Pages of the log (of 4 KiB) past which it is made to begin anew.
 _LONG: Final = 4096
 
@@ -38,6 +41,7 @@ class AsyncLedger:
         self._loop = asyncio.get_running_loop()
         self._work: list[Claim | Note] = []
         self._answers: list[asyncio.Future[Claimed] | None] = []
+        self._now = self._soon = False  #: a flush is due at the end of this turn of the loop, or a little later
         self._rest_until = 0.0
         self._free = asyncio.Event()
         self._free.set()
@@ -46,18 +50,25 @@ class AsyncLedger:
 
     @property
     def book(self) -> Book:
-        """The calls that count; to be read only."""
+        """The calls that count, up to now; to be read only."""
+        self._flush()
         return self._ledger.book
 
     def claim(self, claim: Claim) -> asyncio.Future[Claimed]:
         """Claim a call id; noted when this is done, or decided more strictly where nothing can be noted."""
         answer: asyncio.Future[Claimed] = self._loop.create_future()
         self._add(claim, answer)
+        if not self._now:
+            self._now = True
+            self._loop.call_soon(self._flush)
         return answer
 
     def note(self, note: Note) -> None:
-        """Have a step written down at the end of this turn of the loop."""
+        """Have a step written down soon: with the next claim, if there is one until then."""
         self._add(note, None)
+        if not self._soon:
+            self._soon = True
+            self._loop.call_later(_NOTE_S, self._flush)
 
     async def known(self, key: str) -> Known | None:
         """Return what any worker knows of the call."""
@@ -77,12 +88,11 @@ class AsyncLedger:
         self._ledger.close()
 
     def _add(self, work: Claim | Note, answer: asyncio.Future[Claimed] | None) -> None:
-        if not self._work:
-            self._loop.call_soon(self._flush)
         self._work.append(work)
         self._answers.append(answer)
 
     def _flush(self) -> None:
+        self._now = self._soon = False
         work, answers = self._work, self._answers
         if not work or not self._free.is_set():
             return

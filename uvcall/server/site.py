@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from uvcall.calls import agent_news
 from uvcall.calls.answer import FORBIDDEN, Answering
@@ -18,16 +21,19 @@ from uvcall.core.phone import mask
 from uvcall.core.webhook import HttpRequest, HttpResponse
 from uvcall.core.wire import plivo_webhook, telnyx_webhook, twilio_webhook, ultravox_webhook
 from uvcall.server.diagnosis import signed_url
-from uvcall.server.door import Guarded, body_of, refusal
+from uvcall.server.door import body_of, refusal
 from uvcall.server.metrics import TYPE, Metrics
 
 #: Without one of these the body is not even read.
 _SIGNED_BY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        Provider.TELNYX: (telnyx_webhook.SIGNATURE,),
-        Provider.TWILIO: (twilio_webhook.SIGNATURE,),
-        Provider.PLIVO: (plivo_webhook.SIGNATURE, plivo_webhook.MAIN_SIGNATURE),
-        "ultravox": (ultravox_webhook.SIGNATURE,),
+        peer: tuple(name.lower() for name in names)
+        for peer, names in {
+            Provider.TELNYX: (telnyx_webhook.SIGNATURE,),
+            Provider.TWILIO: (twilio_webhook.SIGNATURE,),
+            Provider.PLIVO: (plivo_webhook.SIGNATURE, plivo_webhook.MAIN_SIGNATURE),
+            "ultravox": (ultravox_webhook.SIGNATURE,),
+        }.items()
     }
 )
 _NOT_FOUND: Final = refusal(404, "no such address")
@@ -70,8 +76,7 @@ class Journal:
 
     def write(self, event: str, /, **facts: Any) -> None:
         """Write one line."""
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._now()))
-        self._log({"at": stamp, "event": event, **facts})
+        self._log({"at": _stamp(int(self._now())), "event": event, **facts})
 
     def _skipped(self, about: tuple[str, ...], every_s: float) -> int | None:
         """Return how often this was left out since it was last told, or None when it is left out again."""
@@ -84,6 +89,11 @@ class Journal:
             self._last.clear()
         self._last[about] = (now, 0)
         return skipped
+
+
+@lru_cache(maxsize=1)
+def _stamp(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
 
 
 @dataclass(slots=True)
@@ -113,40 +123,39 @@ class Site:
         named = {path.strip("/").replace("/", "_"): self.base + path for path in self._routes}
         return named | {name: f"{self.base}/{name}" for name in ("healthz", "readyz")}
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. https://asgi.readthedocs.io/en/latest/specs/www.html."""
         self.in_progress += 1
         try:
-            answer = await self._answer(request)
+            answer = await self._answer(Request(scope, receive))
+            response = Response(answer.body, answer.status, dict(answer.headers))
+            if self.draining or answer.status in {413, 415}:
+                response.headers["Connection"] = "close"
+            await response(scope, receive, send)
+        except ClientDisconnect:
+            return
         finally:
             self.in_progress -= 1
-        response = web.Response(status=answer.status, headers=answer.headers, body=answer.body)
-        if self.draining or answer.status in {413, 415}:
-            response.force_close()
-        return response
 
-    async def _answer(self, request: web.BaseRequest) -> HttpResponse:
-        raw, mark, query = request.raw_path.partition("?")
-        path = raw.removeprefix(self._prefix).rstrip("/") if self._prefix else raw.rstrip("/")
+    async def _answer(self, request: Request) -> HttpResponse:
+        raw: str = request.scope["raw_path"].decode("latin-1")
+        path = (raw.removeprefix(self._prefix) if self._prefix else raw).rstrip("/")
         found = self._routes.get(path)
-        protocol: Any = request.protocol
         if found is None:
-            protocol.whole()
             return self._health(request.method, path)
         if request.method != "POST":
-            protocol.whole()
             return _METHOD
         peer, kind = found
         checked = peer == "ultravox" or self.answering.house.lines[Provider(peer)].key is not None
-        if checked and not any(name in request.headers for name in _SIGNED_BY[peer]):
-            protocol.whole()
+        headers = tuple(request.headers.items())
+        if checked and not any(name in _SIGNED_BY[peer] for name, _ in headers):
             self.journal.watch("forged", carrier=peer, reason="the signature is missing")
             return FORBIDDEN
         body = await body_of(request)
-        protocol.whole()
         if isinstance(body, HttpResponse):
             return body
-        asked = HttpRequest("POST", self.base + path + mark + query, tuple(request.headers.items()), body)
+        query = request.scope["query_string"].decode("latin-1")
+        asked = HttpRequest("POST", self.base + path + ("?" + query if query else ""), headers, body)
         try:
             if peer == "ultravox":
                 return await agent_news.webhook(self.answering, asked, self.secret)
@@ -175,14 +184,18 @@ class Site:
         return {**configured, "signed": found, "mend": "set --public-url to what the carrier calls, without the route"}
 
 
-async def metrics_site(request: web.BaseRequest, metrics: Metrics) -> web.StreamResponse:
-    """Answer `GET /metrics`, on the second port."""
-    protocol: Any = request.protocol
-    if isinstance(protocol, Guarded):
-        protocol.whole()
-    if request.path != "/metrics" or request.method != "GET":
-        return web.Response(status=404, text="GET /metrics\n")
-    return web.Response(body=metrics.text(), headers={"Content-Type": TYPE})
+def both(site: Site, metrics: Metrics, metrics_at: tuple[str, int]) -> ASGIApp:
+    """Return the application behind two sockets: the site, and `GET /metrics` at an address of its own."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["server"] != metrics_at:
+            await site(scope, receive, send)
+        elif scope["path"] == "/metrics" and scope["method"] == "GET":
+            await Response(metrics.text(), headers={"Content-Type": TYPE})(scope, receive, send)
+        else:
+            await Response("GET /metrics\n", 404, media_type="text/plain")(scope, receive, send)
+
+    return app
 
 
 def where(bug: BaseException) -> str:

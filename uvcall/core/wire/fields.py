@@ -54,7 +54,7 @@ def form(request: HttpRequest) -> Fields:
         raise invalid("the webhook's body is not declared as form data")
     fields: dict[str, tuple[str, ...]] = {}
     for name, value in pairs:
-        fields[name] = (*fields.get(name, ()), value)
+        fields[name] = (*fields[name], value) if name in fields else (value,)
     return fields
 
 
@@ -140,7 +140,7 @@ def refuse_hidden(fields: Fields, names: Iterable[str], longer: Iterable[str] = 
     Raises:
         WebhookInvalid: It does.
     """
-    joined = "".join(f"{name}{value}" for name in sorted(fields) for value in sorted(fields[name]))
+    joined = "".join([name + value for name in sorted(fields) for value in sorted(fields[name])])
     for name in names:
         if name not in joined:
             continue

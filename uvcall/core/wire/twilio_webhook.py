@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, Literal
@@ -174,19 +174,18 @@ def _algorithm(request: HttpRequest) -> str:
 
 
 def _mac(key: str, url: str, form: tuple[tuple[str, str], ...], algorithm: str) -> bytes:
-    joined = "".join(f"{name}{value}" for name, value in sorted(set(form)))
-    return hmac.digest(
-        secret_bytes(key, "twilio.auth_token"), f"{url}{joined}".encode(errors="surrogatepass"), algorithm
-    )
+    signed = url + "".join([name + value for name, value in sorted(set(form))])
+    return hmac.digest(secret_bytes(key, "twilio.auth_token"), signed.encode(errors="surrogatepass"), algorithm)
 
 
 def _body_hashes(url: str) -> list[str]:
     return [value for name, value in query_pairs(url) if name == "bodySHA256"]
 
 
-def _spellings(url: str) -> tuple[str, str]:
-    """Return the URL as it is, and with its port taken away or the scheme's own put in: Twilio signs either."""
+def _spellings(url: str) -> Iterator[str]:
+    """Yield the URL as it is, and with its port taken away or the scheme's own put in: Twilio signs either."""
     plain = bare(url)
+    yield plain
     try:
         parts = urlsplit(plain)
         port = parts.port
@@ -194,4 +193,4 @@ def _spellings(url: str) -> tuple[str, str]:
         raise unsigned("the URL cannot be read") from error
     host = parts.netloc
     other = host.removesuffix(f":{port}") if port else f"{host}:{_PORTS.get(parts.scheme, 80)}"
-    return plain, plain.replace(f"//{host}", f"//{other}", 1)
+    yield plain.replace(f"//{host}", f"//{other}", 1)
