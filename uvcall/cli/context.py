@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -227,6 +228,19 @@ def from_process() -> Context:
     """Return the context of this process."""
     out = Output(sys.stdout, sys.stderr, os.environ)
     return Context(os.environ, sys.stdin, out, profile=os.environ.get("UVCALL_PROFILE") or None)
+
+
+@contextlib.contextmanager
+def silencing(variable: str) -> Iterator[None]:
+    """Have `off` in a variable for a while, unless the user has set it: for a library that reads it when it starts."""
+    if variable in os.environ:
+        yield
+        return
+    os.environ[variable] = "off"
+    try:
+        yield
+    finally:
+        del os.environ[variable]  # client tools, which are other programs, do not get it
 
 
 def _without_vendors(env: Mapping[str, str]) -> dict[str, str]:

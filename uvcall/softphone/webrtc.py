@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from importlib import import_module
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -46,7 +45,10 @@ _OTHERWISE: Final = "the WebSocket medium needs neither: leave --medium webrtc o
 
 
 def load() -> Any:
-    """Import LiveKit's SDK, which then says nothing on the terminal.
+    """Import LiveKit's SDK, which then says nothing through `logging`, and start its library.
+
+    The library has a log of its own besides, for as long as Python's is not there: at a process's end, to stderr. What
+    it writes there is settled by `RUST_LOG` at this moment.
 
     Raises:
         LocalError: The extra is not installed.
@@ -55,12 +57,14 @@ def load() -> Any:
     log.addHandler(logging.NullHandler())
     log.propagate = False
     try:
-        return import_module("livekit.rtc")
+        rtc = import_module("livekit.rtc")
+        rtc.AudioResampler(48_000, 16_000)  # anything that the library makes
     except (ImportError, OSError) as error:  # OSError: the wheel's library does not fit this machine
         raise LocalError(
             "the WebRTC medium needs LiveKit's SDK, which is not installed",
             hint=f"pip install 'uvcall[webrtc]'; {_OTHERWISE}",
         ) from error
+    return rtc
 
 
 class WebRtcTransport:
@@ -181,14 +185,12 @@ class WebRtcTransport:
         room.on("reconnecting", self._missed)
         room.on("reconnected", self._found)
         room.on("disconnected", self._disconnected)
-        with _quiet():
-            source = rtc.AudioSource(self._rate, 1, queue_size_ms=_QUEUE_MS)
         try:
             async with asyncio.timeout_at(due):
                 self._guard = SignalGuard(place)
                 await room.connect(await self._guard.open(), token, rtc.RoomOptions(single_peer_connection=False))
-                self._source = source
-                track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
+                self._source = rtc.AudioSource(self._rate, 1, queue_size_ms=_QUEUE_MS)
+                track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
                 options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
                 await room.local_participant.publish_track(track, options)
                 # The way out stands a little later, and what is said before is lost. A packet to oneself, which nobody
@@ -247,22 +249,6 @@ class WebRtcTransport:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the SDK's library from writing on the terminal: it reads the environment once, when it is first used.
-
-    What it logs before it has found Python's logging, and at the process's end, goes to stderr by itself.
-    """
-    if "RUST_LOG" in os.environ:  # somebody wants to read it
-        yield
-        return
-    os.environ["RUST_LOG"] = "off"
-    try:
-        yield
-    finally:
-        del os.environ["RUST_LOG"]  # it is not for client tools, which are other programs
 
 
 def _introduced(url: JoinUrl) -> JoinUrl:
