@@ -69,6 +69,10 @@ class Output:
         """Show a page of help to somebody who has not asked for it."""
         self._write(self.stderr, clean(text, lines=True) + "\n")
 
+    def draw(self, text: str) -> None:
+        """Move a live screen on; the text is already what a terminal is meant to obey."""
+        self._write(self.stderr, text)
+
     def detail(self, text: str) -> None:
         """Tell what only `--verbose` wants to know."""
         if self.verbose:
@@ -106,6 +110,24 @@ class Output:
                 self.unprinted = _why(error)
             # Point the stream nowhere, so that the interpreter does not complain about it at its own end.
             _silence(stream)
+
+
+class Canvas:
+    """Standard error for what draws on it. A terminal that is gone takes nothing, and ends no call."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        """Draw."""
+        self._out.draw(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: it is drawn."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._out.stderr, name)
 
 
 class Pipe:
