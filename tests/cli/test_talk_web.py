@@ -21,11 +21,20 @@ from uvcall.core.audio import write_wav
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("webrtc")]
 
 RATE, TONE_HZ, SILENCE_S = 48_000, 440, 120
+LINE = "Oh, go home, old crow, do go slow."
+#: The agent is still speaking when the test has done what it is about, however busy the machine is.
+TALKATIVE = (LINE * 60, "Bye.")
 OFFLINE = ("talk", "--web", "--sandbox", "--json")
 JOIN = "document.getElementById('join').click()"
 TALKS = "['listening', 'thinking', 'speaking'].includes(document.body.dataset.state)"
 LINK = re.compile(r"open (http://127\.0\.0\.1:\d+/\S+/) in a browser")
 READY = "document.body?.dataset.state == 'ready'"
+
+
+def speaks(home, *lines):
+    """Return the options that make the agent say this, and hang up."""
+    (home / "script.txt").write_text("\n".join(lines))
+    return ("--agent-script", "script.txt")
 
 
 def link(talk):
@@ -51,9 +60,8 @@ def microphone(home):
 
 def test_a_browser_talks_until_the_agent_hangs_up(start_uvcall, home, microphone):
     chromium = needs_chromium()
-    (home / "script.txt").write_text("Oh, go home, old crow, do go slow.\n")
-    brief = ("--first-speaker", "user", "--agent-script", "script.txt")
-    talk = start_uvcall(*OFFLINE, *brief, "--record", "--save", "kept")
+    answers = ("--first-speaker", "user", *speaks(home, LINE))
+    talk = start_uvcall(*OFFLINE, *answers, "--record", "--save", "kept")
     url = link(talk)
 
     async def visit():
@@ -79,7 +87,7 @@ def test_a_browser_talks_until_the_agent_hangs_up(start_uvcall, home, microphone
 
 def test_a_browser_hears_mutes_and_hangs_up(start_uvcall, home, microphone):
     chromium = needs_chromium()
-    talk = start_uvcall(*OFFLINE)
+    talk = start_uvcall(*OFFLINE, *speaks(home, *TALKATIVE))
     url = link(talk)
 
     async def visit():
@@ -140,7 +148,8 @@ def test_a_signal_before_anybody_came(start_uvcall):
 
 def test_on_a_terminal_the_screen_lives_and_ctrl_c_hangs_up(home, microphone):
     chromium = needs_chromium()
-    with on_a_terminal(*OFFLINE[:-1], environment=clean_environment(home), home=home) as terminal:
+    argv = (*OFFLINE[:-1], *speaks(home, *TALKATIVE))
+    with on_a_terminal(*argv, environment=clean_environment(home), home=home) as terminal:
         url = LINK.search(terminal.until(" in a browser"))[1]
 
         async def visit():
