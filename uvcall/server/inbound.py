@@ -41,6 +41,8 @@ _SPEAK_S: Final = 0.5
 POLL_S: Final = 5.0
 _ASKED: Final = 20
 _BACKLOG: Final = 1024
+#: Files that a full house has open: a caller takes two sockets.
+_FILES: Final = 16_384
 #: The name of the secret in the ledger.
 SIGNS: Final = "ultravox_webhook"
 LOCK: Final = "inbound.lock"
@@ -132,7 +134,6 @@ def run(place: Place, announce: Callable[[Mapping[str, Any]], None], log: Log) -
     Raises:
         LocalError: The port or the state directory cannot be had.
     """
-    more_files()
     return asyncio.run(serve(place, announce, log))
 
 
@@ -162,9 +163,9 @@ async def serve(
         metrics = Metrics(lambda: len(kept.book.live), lambda: kept.book.seconds_today(time.time()) / 60.0)
         journal.metrics = metrics
         beside = listen("127.0.0.1", place.metrics_port)
-        door = Door(both(site, metrics, beside.getsockname()), [sock, beside], backlog=_BACKLOG)
-        await door.begin()
+        door = Door(both(site, metrics, beside.getsockname()), [sock, beside], backlog=_BACKLOG, files=more_files())
         loop.set_exception_handler(lambda _, trouble: _bug(journal, trouble))
+        await door.begin()
         for number in numbers:
             with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
                 loop.add_signal_handler(number, _signal, number, stop)
@@ -234,15 +235,20 @@ def tune() -> None:
     gc.enable()
 
 
-def more_files() -> None:
-    """Raise the number of sockets that this process may hold to what it is allowed: a caller takes two."""
+def more_files() -> int:
+    """Raise the number of files that this process may hold to what it is allowed, if it wants so many; return it."""
+    soft = 1024
     with suppress(ImportError, OSError, ValueError):
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 16_384 if hard == resource.RLIM_INFINITY else min(hard, 16_384)
+        wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+        if soft == resource.RLIM_INFINITY:
+            return _FILES
         if soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return soft
 
 
 def _signal(number: int, stop: asyncio.Event) -> None:
@@ -262,14 +268,16 @@ def _bug(journal: Journal, trouble: Mapping[str, Any]) -> None:
 
 async def _drain(site: Site, door: Door) -> None:
     """Take nobody in any more; answer those who are in."""
-    door.close()
+    await door.close()
     loop = asyncio.get_running_loop()
     begun = loop.time()
-    # Whoever is connected may be about to speak.
+    # Whoever is connected may be about to speak, and whoever speaks is heard out.
     while loop.time() - begun < DRAIN_S:
-        if not site.in_progress and (not door.open or loop.time() - begun > _SPEAK_S):
-            break
         await asyncio.sleep(0.02)
+        if site.in_progress or door.spoken_to:
+            continue
+        if not door.open or loop.time() - begun > _SPEAK_S:
+            break
     await door.end()
 
 
