@@ -30,6 +30,7 @@ from uvcall.server.door import Door
 from uvcall.server.ledger import AsyncLedger
 from uvcall.server.metrics import Metrics
 from uvcall.server.site import Journal, Log, Site, both, where
+from uvcall.server.tally import Kin, Tally
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ class Place:
     metrics_port: int = 0
     telnyx: Account | None = None  #: gives commands about callers of Call Control
     control_stream: StreamOptions = field(default_factory=StreamOptions)
-    shared: bool = False  #: several workers listen on the one port
+    kin: Kin | None = None  #: the other workers that listen on the one port, if there are any
     #: Leads callers here once somebody listens (for the ready line: what it has done), and away before nobody does.
     lead: Callable[[], Mapping[str, Any]] | None = None
     release: Callable[[], None] | None = None
@@ -151,19 +152,18 @@ async def serve(
     agents = AsyncUltravox(place.api_key, base_url=place.ultravox_url)
     answering = Answering(place.house, agents, kept, journal.watch, open=still_open)
     control, hang_up = _call_control(place, answering)
+    metrics = Metrics(lambda: len(kept.book.live), lambda: kept.book.seconds_today(time.time()) / 60.0)
+    journal.metrics, tally = metrics, Tally(metrics, place.kin or Kin())
     door: Door | None = None
     poller: asyncio.Task[None] | None = None
     # Ctrl-C reaches every process of a terminal: a worker leaves it to the one that started it.
-    numbers = (signal.SIGTERM,) if place.shared else (signal.SIGTERM, signal.SIGINT)
+    numbers = (signal.SIGTERM,) if place.kin else (signal.SIGTERM, signal.SIGINT)
     try:
-        sock = listen(place.host, place.port, shared=place.shared)
+        sock = listen(place.host, place.port, shared=place.kin is not None)
         host = f"[{place.host}]" if ":" in place.host else place.host
         base = (place.base or f"http://{host}:{sock.getsockname()[1]}").rstrip("/")
         site = Site(answering, journal, base, secret, lambda: _unready(site, answering, kept))
-        metrics = Metrics(lambda: len(kept.book.live), lambda: kept.book.seconds_today(time.time()) / 60.0)
-        journal.metrics = metrics
-        beside = listen("127.0.0.1", place.metrics_port)
-        door = Door(both(site, metrics, beside.getsockname()), [sock, beside], backlog=_BACKLOG, files=more_files())
+        door, counts = _door(place, sock, site, tally)
         loop.set_exception_handler(lambda _, trouble: _bug(journal, trouble))
         await door.begin()
         for number in numbers:
@@ -176,7 +176,7 @@ async def serve(
                 "ready": True,
                 "listening": f"http://{host}:{sock.getsockname()[1]}",
                 "routes": site.routes(),
-                "metrics": f"http://127.0.0.1:{beside.getsockname()[1]}/metrics",
+                **counts,
                 **(await _aside(place.lead) or {}),
             }
         )
@@ -193,6 +193,7 @@ async def serve(
             poller.cancel()
         if door is not None:
             await door.end()
+        await tally.close()
         await agents.close()
         await kept.close()
         hang_up()
@@ -201,6 +202,16 @@ async def serve(
                 loop.remove_signal_handler(number)
     journal.write("stopped")
     return 0
+
+
+def _door(place: Place, sock: socket.socket, site: Site, tally: Tally) -> tuple[Door, dict[str, str]]:
+    """Return the door to the site, and the address of the counts: among several processes at the first alone."""
+    if place.kin is not None and place.kin.first is not None:
+        return Door(site, [sock], backlog=_BACKLOG, files=more_files()), {}
+    beside = listen("127.0.0.1", place.metrics_port)
+    at = beside.getsockname()
+    door = Door(both(site, tally, at), [sock, beside], backlog=_BACKLOG, files=more_files())
+    return door, {"metrics": f"http://127.0.0.1:{at[1]}/metrics"}
 
 
 async def _aside(work: Callable[[], T] | None) -> T | None:
