@@ -40,6 +40,7 @@ class Context:
     config: Path | None = None  #: `--config`
     profile: str | None = None  #: `--profile`, `UVCALL_PROFILE`
     running: Running | None = None  #: the sandbox of `--sandbox`
+    _stands_in: Mapping[str, str] = field(default_factory=dict)  #: the settings of a sandbox, by environment variable
     _file: Mapping[str, Any] | None = None
     _closers: list[Callable[[], Any]] = field(default_factory=list)
 
@@ -88,8 +89,8 @@ class Context:
         """Resolve the settings: flag → environment → profile → file → default."""
         env: Mapping[str, str] = self.env
         file = self._read_file()
-        if self.running is not None:
-            env = {**_without_vendors(env), **self.running.ready["env"]}
+        if self._stands_in:
+            env = {**_without_vendors(env), **self._stands_in}
             file = _strip(file)
         from uvcall.cli.configfile import vault
 
@@ -168,8 +169,20 @@ class Context:
         from uvcall.sandbox.app import start
 
         self.running = start(options)
+        self._stands_in = self.running.ready["env"]
         self._closers.append(self.running.close)
         return self.running
+
+    def meet_sandbox(self) -> None:
+        """Let the sandbox that runs on this machine stand in for the vendors. The journal is the usual one.
+
+        Raises:
+            LocalError: None runs.
+        """
+        from uvcall.cli.sandbox_place import last_place
+        from uvcall.sandbox.credentials import environment
+
+        self._stands_in = environment(last_place(self.state_dir))
 
     def close(self) -> None:
         """Close what was opened, last first."""
