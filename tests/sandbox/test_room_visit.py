@@ -10,6 +10,7 @@ from support.rooms import PATIENCE_S, RATE, hall, needs_livekit, until, visitor
 from support.stage import goertzel, loudest, make_world, tone
 
 from uvcall.sandbox import room
+from uvcall.sandbox.room_schema import messages
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("webrtc")]
 
@@ -22,7 +23,7 @@ def possible() -> None:
 def test_tones_and_data_go_both_ways_and_both_ends_see_the_end(tmp_path):
     async def talk():
         async with hall(make_world()) as one:
-            one.room.say(tone(660, 3.0, RATE))
+            one.room.say(10 * tone(660, 1.0, RATE))  # longer than anybody needs to come in
             async with visitor(tmp_path, tone=440, data=["from the client", "x" * 60_000], **one.way_in) as client:
                 await client.until_told("connected")
                 one.room.tell(b"from the agent")
@@ -47,8 +48,10 @@ def test_an_sdk_that_first_asks_for_one_connection_falls_back(tmp_path):
     async def talk():
         async with (
             hall(make_world()) as one,
-            visitor(tmp_path, single=True, tone=440, leave_after_s=1, **one.way_in) as client,
+            visitor(tmp_path, single=True, tone=440, leave_on="enough", **one.way_in) as client,
         ):
+            await until(lambda: len(one.heard) > RATE)
+            one.room.tell(b"enough")
             await asyncio.wait_for(one.gone.wait(), PATIENCE_S)
             await client.until_told("done")
             return one
@@ -154,3 +157,29 @@ def test_an_offer_that_no_media_can_come_of_ends_the_visit():
         return one.how
 
     assert asyncio.run(talk()) == ["failed"]
+
+
+def test_a_client_that_is_gone_before_it_is_answered_has_left_all_the_same(monkeypatch):
+    """Its farewell is read, although the answer to what it said before cannot be sent any more."""
+
+    async def late(self, request):
+        await until(lambda: self._request.transport is None or self._request.transport.is_closing())
+        return b"an answer"
+
+    monkeypatch.setattr(room.Room, "_answer", late)
+
+    async def talk():
+        async with hall(make_world()) as one:
+            async with (
+                aiohttp.ClientSession() as http,
+                http.ws_connect(f"{one.url}/rtc?access_token={one.room.token}") as socket,
+            ):
+                for _ in "join", "offer":
+                    await socket.receive_bytes()
+                for says in ({"ping_req": {}}, {"leave": {}}):
+                    await socket.send_bytes(messages()["SignalRequest"](**says).SerializeToString())
+                await http.close()
+            await asyncio.wait_for(one.gone.wait(), PATIENCE_S)
+        return one.how
+
+    assert asyncio.run(talk()) == ["left"]

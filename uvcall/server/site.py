@@ -23,6 +23,7 @@ from uvcall.core.wire import plivo_webhook, telnyx_webhook, twilio_webhook, ultr
 from uvcall.server.diagnosis import signed_url
 from uvcall.server.door import body_of, refusal
 from uvcall.server.metrics import TYPE, Metrics
+from uvcall.server.tally import Tally, Untold
 
 #: Without one of these the body is not even read.
 _SIGNED_BY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -184,14 +185,18 @@ class Site:
         return {**configured, "signed": found, "mend": "set --public-url to what the carrier calls, without the route"}
 
 
-def both(site: Site, metrics: Metrics, metrics_at: tuple[str, int]) -> ASGIApp:
+def both(site: Site, tally: Tally, metrics_at: tuple[str, int]) -> ASGIApp:
     """Return the application behind two sockets: the site, and `GET /metrics` at an address of its own."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["server"] != metrics_at:
             await site(scope, receive, send)
         elif scope["path"] == "/metrics" and scope["method"] == "GET":
-            await Response(metrics.text(), headers={"Content-Type": TYPE})(scope, receive, send)
+            try:
+                answer = Response(await tally.text(), headers={"Content-Type": TYPE})
+            except Untold:
+                answer = Response("a worker does not answer\n", 503, media_type="text/plain")
+            await answer(scope, receive, send)
         else:
             await Response("GET /metrics\n", 404, media_type="text/plain")(scope, receive, send)
 
