@@ -20,8 +20,9 @@ def documents(running):
     return [event["verbs"] for event in running.history() if event["type"] == "document"]
 
 
-def answered(running, until, count=1):
-    until(lambda: len([event for event in running.history() if event["type"] == "call.answered"]) >= count, 20)
+def under_way(running, until):
+    """Wait until a call follows its first document."""
+    until(lambda: documents(running), 20)
 
 
 def create(client, twiml, to="+12025550100"):
@@ -40,7 +41,7 @@ def twilio(run_sandbox, sdks):
 def test_twilio_gives_a_running_call_other_twiml(twilio, until, ended):
     running, client = twilio
     call = create(client, LONG)
-    answered(running, until)
+    under_way(running, until)
     assert client.calls(call.sid).update(twiml=SAY).status == "in-progress"
     assert ended(running)["cause"] == "normal"
     assert documents(running) == [["Pause"], ["Say"]]
@@ -52,7 +53,7 @@ def test_twilio_asks_another_url(twilio, mailbox, until, ended, method):
     running, client = twilio
     mailbox.answers["/next"] = [(200, SAY)]
     call = create(client, LONG)
-    answered(running, until)
+    under_way(running, until)
     client.calls(call.sid).update(url=f"{mailbox.url}/next?at=1", method=method)
     ended(running)
     (mail,) = mailbox.at("/next")
@@ -77,7 +78,7 @@ def test_a_new_document_ends_the_stream_and_the_agents_call(run_sandbox, sdks, j
     assert ended(running)["cause"] == "normal"
     # What stood behind the stream is not done.
     assert documents(running) == [["Connect", "Say"], ["Pause"]]
-    assert next(e for e in running.history() if e["type"] == "media.stopped")["how"] == "leg"
+    assert until(lambda: [e for e in running.history() if e["type"] == "media.stopped"], 20)[0]["how"] == "leg"
 
 
 def test_a_stream_beside_the_call_goes_on(run_sandbox, sdks, join_url, until, ended):
@@ -89,6 +90,7 @@ def test_a_stream_beside_the_call_goes_on(run_sandbox, sdks, join_url, until, en
     client.calls(call.sid).update(twiml="<Response><Pause length='2'/></Response>")
     until(lambda: len(documents(running)) == 2, 20)
     ended(running)
+    until(lambda: [e for e in running.history() if e["type"] == "media.stopped"], 20)
     kinds = [e["type"] for e in running.history() if e["type"] in {"document", "media.stopped", "call.ended"}]
     assert kinds.index("media.stopped") > kinds.index("document", kinds.index("document") + 1)
 
@@ -106,7 +108,7 @@ def test_a_transfer_takes_the_call_from_the_one_that_is_dialed(twilio, until, en
 def test_one_redirect_after_another(twilio, until, ended):
     running, client = twilio
     call = create(client, LONG)
-    answered(running, until)
+    under_way(running, until)
     for _ in range(3):
         client.calls(call.sid).update(twiml=LONG)
     client.calls(call.sid).update(twiml=SAY)
@@ -134,7 +136,7 @@ def test_a_url_that_does_not_answer_ends_the_call_unless_there_is_another(twilio
     mailbox.answers["/broken"] = [(500, "")]
     mailbox.answers["/spare"] = [(200, SAY)]
     call = create(client, LONG)
-    answered(running, until)
+    under_way(running, until)
     client.calls(call.sid).update(url=f"{mailbox.url}/broken", fallback_url=f"{mailbox.url}/spare")
     ended(running)
     assert documents(running) == [["Pause"], ["Say"]]
@@ -155,7 +157,7 @@ def test_texml_gives_a_running_call_other_instructions(run_sandbox, sdks, mailbo
         calls.update(sid, account_sid=c.TELNYX_ACCOUNT_SID, texml=SAY)
     assert refused.value.body["errors"][0]["code"] == "90034"
     calls.calls(c.TELNYX_ACCOUNT_SID, body={**order, "To": "+12025550100"})
-    answered(running, until)
+    under_way(running, until)
     sid = next(e["carrier_call_id"] for e in running.history() if e["type"] == "call.answered")
     assert calls.update(sid, account_sid=c.TELNYX_ACCOUNT_SID, texml=LONG).status == "in-progress"
     until(lambda: len(documents(running)) == 2, 20)
@@ -179,7 +181,7 @@ def test_telnyx_takes_commands_for_a_call_that_was_dialed(run_sandbox, sdks, joi
         act.speak(dial("+12025550102"), payload="Hello", voice="female")
     assert refused.value.body["errors"][0]["code"] == "90034"
     call = dial("+12025550106")
-    answered(running, until)
+    until(lambda: [e for e in running.history() if e["type"] == "call.answered"], 20)
     with pytest.raises(telnyx.UnprocessableEntityError) as refused:
         act.answer(call)
     assert refused.value.body["errors"][0]["code"] == "90053"
@@ -205,7 +207,7 @@ def test_plivo_transfers_a_live_call(run_sandbox, sdks, mailbox, until, ended):
     client = sdks.plivo(running)
     mailbox.answers.update({"/long": [(200, PLIVO_LONG)], "/next": [(200, PLIVO_SAY)]})
     client.calls.create(from_=c.PLIVO_FROM, to_="+12025550100", answer_url=f"{mailbox.url}/long")
-    answered(running, until)
+    under_way(running, until)
     (call,) = client.live_calls.list_ids().calls
     for wrong in ({"aleg_url": "nonsense"}, {"legs": "bleg", "bleg_url": mailbox.url}, {"legs": "both"}):
         with pytest.raises(PlivoRestError):
