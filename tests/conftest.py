@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -20,6 +21,12 @@ ROOT = Path(__file__).parents[1]
 #: Examples are searched anew in each run; how long one takes on a busy machine says nothing.
 settings.register_profile("uvcall", deadline=None, database=None)
 settings.load_profile("uvcall")
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector away from the tests themselves: they stay until the end, and it would look at them all each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)
