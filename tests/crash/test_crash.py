@@ -25,7 +25,7 @@ RUNS = {"telnyx": 650, "twilio": 650, "plivo": 650, "failover": 60}
 def run(*arguments):
     """Run `run.py` and return its exit code and figures."""
     done = subprocess.run(
-        [sys.executable, str(RUN), "--json", "--jobs", "10", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, str(RUN), "--json", "--jobs", "5", *arguments], capture_output=True, text=True, check=False
     )
     print(done.stdout, done.stderr)
     return done.returncode, json.loads(done.stdout)
