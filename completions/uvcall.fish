@@ -192,7 +192,7 @@ complete -c uvcall -n '__uvcall_at \'render-xml\'' -l option -r -f -d 'Attribute
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l fallback -d 'The document for when no agent can be had'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l forward-to -r -f -d 'With --fallback: who is rung instead'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l say -r -f -d 'With --fallback: what is said'
-complete -c uvcall -n '__uvcall_at \'render-xml\'' -l output -s o -r -F -d 'Write to a file of your own (0600)'
+complete -c uvcall -n '__uvcall_at \'render-xml\'' -l output -s o -r -F -d 'A file of your own (0600); - is stdout'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l agent -r -f -a '(__uvcall_known agents)' -d 'Ultravox agent that speaks'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l prompt -r -f -a '(__uvcall_at_file)' -d 'System prompt, when no agent is named'
 complete -c uvcall -n '__uvcall_at \'render-xml\'' -l var -r -f -d 'Fill {{K}} in the prompt, or an agent\'s template'

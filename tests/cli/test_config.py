@@ -267,6 +267,7 @@ def test_somebody_elses_secret_is_refused(uvcall, config):
         (b'a = "\xff"', "is not UTF-8 text: byte 6"),
         (b"a = " + b"[" * 50_000, "nested too deeply"),
         (b"a = 1\n" * 3, "is not TOML"),
+        (b"[server]\nport = " + b"9" * 5000, "holds a number or a date that nothing can hold"),
         (b'[telnix]\napi_key = "x"', "did you mean telnyx.api_key?"),
         (b'[telnyx]\nfrmo = "x"', "did you mean telnyx.from?"),
         (b"# x\n" * 300_000, "is longer than 1,048,576 bytes"),

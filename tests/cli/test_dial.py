@@ -225,6 +225,40 @@ def test_a_signal_hangs_up_both_sides(start_uvcall, sandbox, carrier, signum, co
     assert [event["type"] for event in sandbox.history()].count("call.ended") == 1
 
 
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_before_anybody_is_called_has_its_record(home, signum, code):
+    from conftest import clean_environment
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvcall", "dial", NUMBER, "--provider", "twilio", "--prompt", "-", "--sandbox", "--json", "-v"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment(home), cwd=home,
+    )  # fmt: skip
+    assert process.stderr.readline().startswith(b"sandbox: seed")  # and now the prompt is waited for
+    process.send_signal(signum)
+    out, _ = process.communicate(timeout=30)
+    record = json.loads(out)
+    assert (process.returncode, record["outcome"], record["exit_code"]) == (code, "interrupted", code)
+    assert (record["placed"], record["retry_safe"], record["error"]["code"]) == ("no", True, "interrupted")
+
+
+def test_a_terminal_that_goes_away_ends_no_call(home, sandbox):
+    from conftest import clean_environment
+
+    main, other = pty.openpty()
+    env = {**clean_environment(home), **sandbox.ready["env"], "TERM": "xterm", "COLUMNS": "90"}
+    # Not the process's own terminal, so that no SIGHUP comes: as under nohup.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvcall", "dial", "+12025550102", "--provider", "twilio"],
+        stdin=other, stdout=other, stderr=other, env=env, cwd=home,
+    )  # fmt: skip
+    os.close(other)
+    screen = b""
+    while b"ringing" not in screen:
+        screen += os.read(main, 65536)
+    os.close(main)
+    assert process.wait(40) == 11
+
+
 def test_a_terminal_sees_a_live_line_and_the_transcript(home, sandbox):
     from conftest import clean_environment
 

@@ -29,7 +29,7 @@ LONG = "x" * 100_000
         (("da\x1b[31m\nerror: x",), r"there is no command 'da\x1b[31m\nerror: x'", "uvcall --help"),
         (("dial", "+1", "--via", "\x9b31m\u202e"), r"--via: '\x9b31m\u202e' is not one of", "uvcall dial --help"),
         (("dial", "+1", "\r\nroot"), r"one argument too many: \x0d\x0aroot", "put quotes around"),
-        (("dial", "+1", "--via", "\udcff"), r"--via: '\udcff' is not one of 'sdk', 'ultravox'", "uvcall dial --help"),
+        (("dial", "+1", "--via", "\udcff"), r"argument 4 is not UTF-8 text: '\udcff'", "type it anew"),
         (("dial", "+1", "--via", LONG), "--via: 'xxx", "uvcall dial --help"),
         ((LONG,), "there is no command 'xxx", "uvcall --help"),
     ],
@@ -41,7 +41,7 @@ def test_two_lines_and_nothing_on_stdout(run_uvcall, argv, error, mend):
     said, hint = ran.stderr.splitlines()
     assert said.startswith(f"error: {error}")
     assert hint.startswith(f"  mend: {mend}")
-    assert len(said) < 400
+    assert len(said) < 600
     assert said.isprintable()
 
 
@@ -51,3 +51,17 @@ def test_what_looks_like_a_secret_is_not_repeated(run_uvcall):
         ran = run_uvcall(*argv)
         assert ran.code == 2
         assert key not in ran.stderr
+
+
+@pytest.mark.parametrize("variable", ["UVCALL_CONFIG", "UVCALL_STATE_DIR"])
+@pytest.mark.parametrize("argv", [("config", "list"), ("calls", "list"), ("config", "path")], ids=" ".join)
+def test_the_home_of_nobody_is_a_path_like_any_other(run_uvcall, home, variable, argv):
+    ran = run_uvcall(*argv, env={variable: "~nobody-of-this-name/x"})
+    assert ran.code == 0
+    assert {path.name for path in home.iterdir()} <= {"uvcall", "~nobody-of-this-name"}
+
+
+@pytest.mark.parametrize("instruction", ["complete_bash", "source_zsh", "x"])
+def test_the_parsers_own_completion_is_not_to_be_had(run_uvcall, instruction):
+    ran = run_uvcall("config", "path", env={"_UVCALL_COMPLETE": instruction})
+    assert (ran.code, ran.stderr) == (0, "")

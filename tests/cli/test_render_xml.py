@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -156,6 +157,23 @@ def test_a_file_of_ones_own(uvcall, tmp_path):
     assert target.read_text(encoding="utf-8") == wire(Provider.TWILIO).answer_xml(JoinUrl(URL), StreamOptions())
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert uvcall("--provider", "twilio", "--join-url", URL, "--output", f"{target}/x")[0] == 7
+
+
+def test_a_place_that_is_no_file_is_refused_and_left_alone(uvcall, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for where in ("", str(tmp_path), "/", str(pipe), str(tmp_path / "link"), "x" * 5000):
+        code, out, err = uvcall("--provider", "twilio", "--join-url", URL, "--output", where)
+        assert (code, out) == (2, "")
+        assert err.startswith("error: --output: ")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_a_dash_is_stdout(uvcall, tmp_path):
+    arguments = ("--provider", "twilio", "--join-url", URL)
+    assert uvcall(*arguments, "--output", "-") == uvcall(*arguments)
 
 
 def test_json(uvcall, tmp_path):

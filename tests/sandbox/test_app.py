@@ -118,6 +118,15 @@ def test_a_body_of_more_than_a_mebibyte_is_413(run_sandbox, chunked):
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (413, "10015")
 
 
+def test_a_request_that_is_no_http_is_400_and_no_word_in_the_log(run_sandbox, caplog):
+    port = httpx.URL(run_sandbox().ready["ultravox"]).port
+    for request in (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\n\r\n", b"\x16\x03\x01 hello\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", port), 10) as client:
+            client.sendall(request)
+            assert client.recv(12).startswith(b"HTTP/1.")
+    assert caplog.records == []
+
+
 def test_the_history_has_requests_without_credentials(run_sandbox, sdks):
     running = run_sandbox()
     sdks.telnyx(running).balance.retrieve()

@@ -91,6 +91,15 @@ class Client:
             task.cancel()
 
 
+def written(client):
+    """Return what a client has that reads the deltas only, as Pipecat's and LiveKit's do, by ordinal."""
+    found = {}
+    for piece in client.named("transcript"):
+        if not piece["final"]:
+            found[piece["ordinal"]] = found.get(piece["ordinal"], "") + piece["delta"]
+    return found
+
+
 def medium(rate=RATE, **more):
     return {"medium": {"serverWebSocket": {"inputSampleRate": rate, **more}}}
 
@@ -153,7 +162,7 @@ def test_transcripts_grow_by_deltas_and_end_with_their_text():
         assert all(("text" in piece) != ("delta" in piece) for piece in pieces)
         assert pieces[-1]["text"] == text
         assert len(pieces) > 2
-        assert text.startswith("".join(piece["delta"] for piece in pieces[:-1]))
+        assert "".join(piece["delta"] for piece in pieces[:-1]) == text
 
 
 @pytest.mark.parametrize(("rate", "out"), [(8000, None), (16000, 48000), (48000, 8000), (44100, 24000), (11025, 11025)])
@@ -214,6 +223,14 @@ def test_who_speaks_over_the_agent_clears_the_buffer():
 
     order, client, lines = asyncio.run(talk())
     assert order.count("playback_clear_buffer") == 1
+    # Pipecat's and LiveKit's clients take the interruption first, then the end of what was said.
+    after = [
+        message for message in client.messages[order.index("playback_clear_buffer") + 1 :] if "delta" not in message
+    ]
+    assert after[0]["type"] == "transcript"
+    assert after[0]["text"] == lines[0][1]
+    assert after[1] == {"type": "state", "state": "listening"}
+    assert written(client)[0] == lines[0][1]
     assert script[0].startswith(lines[0][1])
     assert lines[0][1] != script[0]
     assert lines[1][0] == "user"
@@ -253,7 +270,31 @@ def test_typing_instead_of_speaking():
                      ("agent", "Two."), ("agent", "Three.")]  # fmt: skip
     assert client.sound == b""
     assert {piece["medium"] for piece in client.named("transcript")} == {"text"}
-    assert [piece["ordinal"] for piece in client.named("transcript")] == [0, 1, 2, 3, 4]
+    finals = [piece for piece in client.named("transcript") if piece["final"]]
+    assert [piece["ordinal"] for piece in finals] == [0, 1, 2, 3, 4]
+    assert written(client) == {1: "One.", 3: "Two.", 4: "Three."}
+
+
+def test_a_forced_message_waits_for_its_turn_unless_it_is_immediate():
+    script = ("This line is so long that there is time enough for two messages in it.", "Bye.")
+
+    async def talk(**urgency):
+        async with joined(agent_script=script) as (ultravox, call, client):
+            await client.until(lambda: client.named("transcript"))
+            await client.send(type="forced_agent_message", content="Word for word.", **urgency)
+            await client.over()
+            return len(client.named("playback_clear_buffer")), await ultravox.lines(call)
+
+    # Without a word about it: "soon". https://docs.ultravox.ai/apps/datamessages
+    for urgency in ({}, {"urgency": "soon"}):
+        assert asyncio.run(talk(**urgency)) == (
+            0,
+            [("agent", script[0]), ("agent", "Word for word."), ("agent", "Bye.")],
+        )
+    cleared, lines = asyncio.run(talk(urgency="immediate"))
+    assert cleared == 1
+    assert [text for _, text in lines][-2:] == ["Word for word.", "Bye."]
+    assert script[0] not in [text for _, text in lines]
 
 
 def test_urgency_says_whether_the_agent_is_interrupted():

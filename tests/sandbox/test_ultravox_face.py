@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import hmac
 import json
+import time
+from datetime import UTC, datetime, timedelta
 
 import jsonschema
 import pytest
@@ -15,11 +17,13 @@ from support.stage import api, make_leg, serving
 from support.ultravox_spec import assert_fits
 
 from uvcall.core.carrier import Provider
+from uvcall.core.webhook import HttpRequest
+from uvcall.core.wire import ultravox_webhook
 from uvcall.sandbox import media, ultravox_catalog
 from uvcall.sandbox.fields import Flag, Free, ListOf, Number, Shape, Text
 from uvcall.sandbox.ultravox_create import BodyRefused, agent_call_settings, call_settings
 from uvcall.sandbox.ultravox_schema import START_AGENT_CALL, START_CALL
-from uvcall.sandbox.world import PlacementRefused, StreamSpec
+from uvcall.sandbox.world import Pace, PlacementRefused, StreamSpec
 
 ASSISTANT, REMINDER = (agent["agentId"] for agent in ultravox_catalog.AGENTS)
 FULL = {
@@ -450,12 +454,21 @@ def test_webhooks_tell_of_the_end_and_are_signed():
     async def ask(ultravox):
         async with serving([web.post("/hook", take)]) as base:
             callback = {"url": f"{base}/hook", "secrets": ["first-secret", "second-secret"]}
-            await ultravox.create(joinTimeout="0.5s", callbacks={"ended": callback})
-            async with asyncio.timeout(8):
-                while len(got) < 2:  # noqa: ASYNC110  # the first is answered 500 and comes again half a minute later
+            world = ultravox.world
+            # As after long life at a high speed: the world's clock is no other program's.
+            world.pace = world.history.pace = Pace(world.pace.speed, now=datetime.now(UTC) + timedelta(hours=1))
+            created = await ultravox.create(joinTimeout="0.5s", callbacks={"ended": callback})
+            async with asyncio.timeout(20):
+                # The first is answered 500 and comes again half a minute later.
+                while len(told := [one for one in world.history.events if one["type"] == "webhook"]) < 2:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
+            return created["callId"], told
 
-    run(ask, speed=100)
+    call_id, told = run(ask, speed=100)
+    assert [(one["event"], one["call_id"], one["attempt"], one["status"]) for one in told] == [
+        ("call.ended", call_id, 1, 500),
+        ("call.ended", call_id, 2, 204),
+    ]
     (first_headers, first), (headers, body) = got
     assert first == body
     message = json.loads(body)
@@ -467,6 +480,8 @@ def test_webhooks_tell_of_the_end_and_are_signed():
     ]
     assert headers["X-Ultravox-Webhook-Signature"] == ",".join(wanted)
     assert first_headers["X-Ultravox-Webhook-Timestamp"] < stamp
+    request = HttpRequest("POST", "http://127.0.0.1/hook", tuple(headers.items()), body)
+    ultravox_webhook.verify(request, ["second-secret"], now=time.time())
 
 
 class Phones:

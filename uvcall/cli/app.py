@@ -15,7 +15,7 @@ from uvcall import __version__
 from uvcall.cli import errors
 from uvcall.cli.context import Context, from_process
 from uvcall.cli.output import Output
-from uvcall.errors import LocalError, UvcallError
+from uvcall.errors import LocalError, UsageError, UvcallError
 
 #: A module, what to register there, and what the help says of it.
 Command = tuple[str, str, str]
@@ -158,12 +158,29 @@ def run(arguments: Sequence[str], context: Context | None = None) -> int:
     return code
 
 
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text: no request, no journal and no JSON could hold them.
+
+    Raises:
+        UsageError: Where they are.
+    """
+    for number, argument in enumerate(arguments, 1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"argument {number} is not UTF-8 text: {argument[:40]!a}", hint="type it anew, or rename the file"
+            ) from error
+
+
 def _run(arguments: Sequence[str], context: Context) -> int:
     try:
+        _check_text(arguments)
         command, below = command_named(arguments)
         app = tree(command, below=below)
         with redirect_stdout(cast("TextIO", _Help(context.out))):
-            code = app(args=list(arguments), prog_name="uvcall", standalone_mode=False, obj=context)
+            # No variable asks for Typer's own completion, which is not uvcall's.
+            code = app(args=list(arguments), prog_name="uvcall", complete_var="", standalone_mode=False, obj=context)
         return code if isinstance(code, int) else 0
     except NoArgsIsHelpError as error:
         context.out.page(error.format_message())

@@ -82,15 +82,17 @@ def _progress(out: Output, stack: ExitStack) -> Callable[[int, int | None], None
     """Return a progress bar where there is a terminal to draw it on."""
     if not out.live():
         return _unseen
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-    plain = bool(out.env.get("NO_COLOR"))
-    console = Console(
-        file=out.stderr, color_system=None if plain else "auto", highlight=False, emoji=False, markup=False
-    )
+    from uvcall.cli.screen import console
+
     bar = Progress(
-        BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), console=console, transient=True
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console(out),
+        transient=True,
     )
     stack.enter_context(bar)
     task = bar.add_task("recording", total=None)

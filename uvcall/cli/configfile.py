@@ -204,6 +204,10 @@ def _parse(content: bytes, path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not TOML: {error}", hint="mend that line") from error
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deeply", hint="mend it in an editor") from error
+    except ValueError as error:
+        raise ConfigError(
+            f"{path} holds a number or a date that nothing can hold", hint="mend it in an editor"
+        ) from error
 
 
 def _secrets(table: Mapping[str, Any]) -> Iterator[str]:

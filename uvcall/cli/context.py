@@ -51,11 +51,12 @@ class Context:
     def config_path(self) -> Path:
         """Where the configuration file is, whether or not it exists."""
         from uvcall.cli.configfile import default_path
+        from uvcall.cli.files import at_home
 
         if self.config is not None:
             return self.config
         given = self.env.get("UVCALL_CONFIG")
-        return Path(given).expanduser() if given else default_path()
+        return at_home(given) if given else default_path()
 
     @property
     def state_dir(self) -> Path:
@@ -66,7 +67,9 @@ class Context:
         """
         given = self.env.get("UVCALL_STATE_DIR")
         if given:
-            path = Path(given).expanduser()
+            from uvcall.cli.files import at_home
+
+            path = at_home(given)
         else:
             from platformdirs import user_state_path
 

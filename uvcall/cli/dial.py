@@ -11,7 +11,7 @@ from uvcall.cli import options as opt
 from uvcall.cli.context import Context
 from uvcall.cli.dial_flags import DialFlags, Via, Voicemail
 from uvcall.cli.record import carry_out
-from uvcall.cli.stay import SystemClock, signals
+from uvcall.cli.stay import SystemClock, interruptible, signals
 from uvcall.core.carrier import Provider
 from uvcall.core.model import CallRecord, Outcome
 
@@ -150,16 +150,17 @@ def _dial(context: Context, flags: DialFlags) -> CallRecord:
     from uvcall.cli.plan import needs_listener, plan_call
     from uvcall.cli.screen import screen
 
-    directory = save.ready(flags.save) if flags.save is not None else None
-    if flags.sandbox:
-        _start_sandbox(context, flags)
-    plan = plan_call(context, flags)
-    for warning in plan.warnings:
-        context.out.warn(warning)
-    agents = context.ultravox(plan.settings)
-    journal = context.journal()
-    desk = Desk()
-    listener = next((_listener(context, plan, order) for order, _ in plan.legs if needs_listener(order)), None)
+    with interruptible():
+        directory = save.ready(flags.save) if flags.save is not None else None
+        if flags.sandbox:
+            _start_sandbox(context, flags)
+        plan = plan_call(context, flags)
+        for warning in plan.warnings:
+            context.out.warn(warning)
+        agents = context.ultravox(plan.settings)
+        journal = context.journal()
+        desk = Desk()
+        listener = next((_listener(context, plan, order) for order, _ in plan.legs if needs_listener(order)), None)
     routes = [Route(order, line, listener if needs_listener(order) else None) for order, line in plan.legs]
     first = plan.legs[0][0]
     try:
@@ -177,9 +178,7 @@ def _dial(context: Context, flags: DialFlags) -> CallRecord:
     finally:
         if listener is not None:
             listener.close()
-    if directory is not None:
-        record = _save(context, record, directory, agents)
-    return record
+    return record if directory is None else _save(context, record, directory, agents)
 
 
 def _recover(context: Context, journal: Journal, desk: Desk, watch: Observer, entry: Entry) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn, TextIO
 
 from uvcall.errors import UsageError
@@ -12,6 +13,15 @@ from uvcall.errors import UsageError
 LIMIT: Final = 1024 * 1024
 #: Half a minute of CD-quality stereo; a callee's sentence is far shorter.
 AUDIO_LIMIT: Final = 32 * 1024 * 1024
+
+
+def at_home(text: str) -> Path:
+    """Return a path in which ~ is the home directory; that of a user who does not exist is left as it is."""
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO | None:

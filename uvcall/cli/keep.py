@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from uvcall.cli.files import at_home
 from uvcall.errors import LocalError, UsageError
 
 
@@ -20,10 +22,14 @@ def free(given: str, option: str, *, force: bool) -> Path:
     """
     if not given or "\0" in given:
         raise UsageError(f"{option}: the file's name is empty or broken", hint=f"{option} FILE")
-    path = Path(given).expanduser()
-    if path.is_dir():
+    path = at_home(given)
+    try:
+        mode = path.stat().st_mode if path.exists() else stat.S_IFREG
+    except OSError as error:  # a name that is too long, a loop of links
+        raise UsageError(f"{option}: {given[:80]}: {error.strerror}", hint="name another file") from error
+    if stat.S_ISDIR(mode):
         raise UsageError(f"{option}: {given} is a directory", hint=f"name a file in it: {option} {path / 'call'}")
-    if path.exists() and not path.is_file():
+    if not stat.S_ISREG(mode):
         raise UsageError(f"{option}: {given} is no plain file", hint="name a new file")
     if not force and os.path.lexists(path):
         raise UsageError(f"{option}: {given} is there already", hint="name another file, or replace it with --force")

@@ -16,9 +16,6 @@ from typer._click.exceptions import UsageError as Misuse
 
 from uvcall.errors import UsageError
 
-#: The longest message, in characters. What was typed stands at its beginning, what was expected at its end.
-_LONGEST: Final = 300
-
 #: What a type is called in the parser's messages → what people call it.
 _KINDS: Final = {"int": "whole number", "int range": "whole number", "float": "number", "float range": "number"}
 
@@ -27,9 +24,6 @@ def as_usage(error: ClickException) -> UsageError:
     """Return what is wrong, and what to type instead, as far as the parser can tell."""
     command = error.ctx.command_path if isinstance(error, Misuse) and error.ctx is not None else "uvcall"
     message, hint = _words(error, command)
-    if len(message) > _LONGEST:
-        half = _LONGEST // 2
-        message = f"{message[:half]} … {message[-half:]}"
     return UsageError(message, hint=hint)
 
 

@@ -19,6 +19,9 @@ _SECRETS: Final = (
     r"|wss?://[^\s\"'<>]+|\b(?:Basic|Bearer) [A-Za-z0-9+/=._-]{8,}"
 )
 
+#: The longest line of an error, in characters.
+_LONGEST: Final = 500
+
 
 def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
     """Return the text without the given secrets and without anything that looks like one."""
@@ -66,6 +69,10 @@ class Output:
         """Show a page of help to somebody who has not asked for it."""
         self._write(self.stderr, clean(text, lines=True) + "\n")
 
+    def draw(self, text: str) -> None:
+        """Move a live screen on; the text is already what a terminal is meant to obey."""
+        self._write(self.stderr, text)
+
     def detail(self, text: str) -> None:
         """Tell what only `--verbose` wants to know."""
         if self.verbose:
@@ -77,9 +84,9 @@ class Output:
 
     def error(self, message: str, hint: str = "") -> None:
         """Say what went wrong and how to mend it, in one line each."""
-        self._write(self.stderr, "error: " + clean(redact(message, self.secrets)) + "\n")
+        self._write(self.stderr, "error: " + _short(clean(redact(message, self.secrets))) + "\n")
         if hint:
-            self._write(self.stderr, "  mend: " + clean(redact(hint, self.secrets)) + "\n")
+            self._write(self.stderr, "  mend: " + _short(clean(redact(hint, self.secrets))) + "\n")
 
     def live(self) -> bool:
         """Return whether a live screen makes sense: a capable terminal, and nobody asked for quiet or JSON."""
@@ -103,6 +110,24 @@ class Output:
                 self.unprinted = _why(error)
             # Point the stream nowhere, so that the interpreter does not complain about it at its own end.
             _silence(stream)
+
+
+class Canvas:
+    """Standard error for what draws on it. A terminal that is gone takes nothing, and ends no call."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        """Draw."""
+        self._out.draw(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: it is drawn."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._out.stderr, name)
 
 
 class Pipe:
@@ -131,6 +156,11 @@ class Pipe:
             _silence(self._stream)
             raise
         return written
+
+
+def _short(line: str) -> str:
+    """Leave the middle out of a line that quotes too much: what was wrong and what was expected stand at its ends."""
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"
 
 
 def _why(error: OSError | ValueError) -> str:

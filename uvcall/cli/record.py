@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from uvcall.cli.output import Output
 from uvcall.core.model import CallRecord, Outcome
-from uvcall.errors import UsageError, UvcallError
+from uvcall.errors import Interrupted, UsageError, UvcallError
 
 if TYPE_CHECKING:
     from uvcall.cli.context import Context
@@ -72,7 +72,8 @@ def carry_out(
 
     Args:
         context: Where the record is shown, and a bug's report goes.
-        work: Returns the record; None where there is none to show.
+        work: Returns the record; None where there is none to show. `Interrupted` may leave it only before anybody is
+            called.
         bare: Makes a record for an error that came before there was one.
         expect: `--expect`.
         ok_codes: `--ok-codes`.
@@ -88,6 +89,11 @@ def carry_out(
         outcome = outcome_of(error)
         record = bare(outcome, ENDINGS[outcome].exit_code)
         record = record._replace(error=failure(error), placed=error.placed, retry_safe=error.placed == "no")
+    except Interrupted as stop:
+        from uvcall.core.model import Failure
+
+        found = Failure("interrupted", "interrupted before anybody was called", "the same command may be run again")
+        record = bare(Outcome.INTERRUPTED, 128 + stop.signum)._replace(error=found, retry_safe=True)
     except Exception as bug:  # noqa: BLE001 - the record must come, whatever happens
         from uvcall.cli.errors import report_bug
         from uvcall.core.model import Failure

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 import typer
 
+from uvcall.cli import keep
 from uvcall.cli import options as opt
 from uvcall.cli.context import Context
 from uvcall.core.carrier import Provider
@@ -34,7 +34,7 @@ class RenderFlags(NamedTuple):
     fallback: bool
     forward_to: str | None
     say: str | None
-    output: Path | None
+    output: str | None
     agent: str | None
     prompt: str | None
     var: list[str] | None
@@ -79,7 +79,7 @@ def render_xml(
     ] = None,
     say: Annotated[str | None, typer.Option("--say", metavar="TEXT", help="With --fallback: what is said.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file of your own (0600).")
+        str | None, typer.Option("--output", "-o", metavar="FILE|-", help="A file of your own (0600); - is stdout.")
     ] = None,
     agent: opt.Agent = None,
     prompt: opt.Prompt = None,
@@ -113,6 +113,7 @@ def render_xml(
 def run(context: Context, flags: RenderFlags) -> int:
     """Print or write the document."""
     _check(flags)
+    path = None if flags.output in {None, "-"} else keep.free(str(flags.output), "--output", force=True)
     if flags.sandbox:
         from uvcall.sandbox.world import Options
 
@@ -127,13 +128,13 @@ def run(context: Context, flags: RenderFlags) -> int:
     )
     provider = context.provider(settings)
     xml = _document(context, flags, settings, provider)
-    if flags.output is not None:
+    if path is not None:
         from uvcall.cli.configfile import write_private
 
-        write_private(flags.output, xml.encode())
-        context.out.say(f"written to {flags.output}")
+        write_private(path, xml.encode())
+        context.out.say(f"written to {path}")
         if context.out.as_json:
-            context.out.json({"provider": provider.value, "output": str(flags.output)})
+            context.out.json({"provider": provider.value, "output": str(path)})
     elif context.out.as_json:
         context.out.json({"provider": provider.value, "xml": xml})
     else:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from uvcall.cli.files import at_home
 from uvcall.cli.keep import whole
+from uvcall.cli.stay import interruptible
 from uvcall.core.model import CallRecord
 from uvcall.core.transcripts import Format, message_of, render
-from uvcall.errors import LocalError, UvcallError
+from uvcall.errors import Interrupted, LocalError, UvcallError
 
 
 def ready(directory: str) -> Path:
@@ -18,7 +20,7 @@ def ready(directory: str) -> Path:
     Raises:
         LocalError: It cannot be made or written to.
     """
-    path = Path(directory).expanduser()
+    path = at_home(directory)
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / ".uvcall"
@@ -71,9 +73,12 @@ def save(
         return record
     path = directory / f"{stem}.wav"
     try:
-        with whole(path, force=True) as stream:
+        with interruptible(), whole(path, force=True) as stream:
             fetch(stream)
     except UvcallError as error:
         warn(f"the recording could not be kept: {error.message}")
+        return record
+    except Interrupted:
+        warn("interrupted: the recording is not kept")
         return record
     return record._replace(recording=str(path))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TextIO, cast
 
 from uvcall.calls.ports import Moment, Progress
-from uvcall.cli.output import Output
+from uvcall.cli.output import Canvas, Output
 from uvcall.core.printable import clean
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def console(out: Output) -> Console:
 
     # Rich keeps bold and dim under NO_COLOR unless the color system is off altogether.
     plain = bool(out.env.get("NO_COLOR"))
-    return Console(file=out.stderr, color_system=None if plain else "auto", highlight=False, emoji=False, markup=False)
+    canvas = cast("TextIO", Canvas(out))
+    return Console(file=canvas, color_system=None if plain else "auto", highlight=False, emoji=False, markup=False)
 
 
 def _plain(progress: Progress) -> str:

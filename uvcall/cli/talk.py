@@ -158,15 +158,17 @@ def _list_devices(context: Context) -> int:
 def _talk(context: Context, flags: TalkFlags) -> CallRecord | None:
     """Do everything that `talk` does but show."""
     from uvcall.cli import save
+    from uvcall.cli.stay import interruptible
     from uvcall.cli.talk_plan import plan_talk
     from uvcall.softphone.tape import Tape
 
-    directory = save.ready(flags.save) if flags.save is not None and not flags.dry_run else None
-    if flags.sandbox:
-        from uvcall.cli.sandbox_options import sandbox_options
+    with interruptible():
+        directory = save.ready(flags.save) if flags.save is not None and not flags.dry_run else None
+        if flags.sandbox:
+            from uvcall.cli.sandbox_options import sandbox_options
 
-        context.start_sandbox(sandbox_options(flags))
-    plan = plan_talk(context, flags)
+            context.start_sandbox(sandbox_options(flags))
+        plan = plan_talk(context, flags)
     if flags.dry_run:
         return _preview(context, plan)
     if flags.web:

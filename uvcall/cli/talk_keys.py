@@ -68,7 +68,10 @@ def keys(stream: Any, phone: Softphone, *, push_to_talk: bool) -> Iterator[None]
     def read() -> None:
         while not stop.is_set():
             if select.select([descriptor], [], [], _LOOK_S)[0]:
-                for key in os.read(descriptor, 64).decode("utf-8", "ignore"):
+                typed = _typed(descriptor)
+                if not typed:
+                    return  # the terminal is gone
+                for key in typed.decode("utf-8", "ignore"):
                     table.press(key, time.monotonic())
             table.look(time.monotonic())
 
@@ -81,7 +84,15 @@ def keys(stream: Any, phone: Softphone, *, push_to_talk: bool) -> Iterator[None]
         stop.set()
         if thread.is_alive():
             thread.join(1.0)
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        with contextlib.suppress(termios.error):  # it is gone
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _typed(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 64)
+    except OSError:
+        return b""
 
 
 def type_lines(stream: IO[bytes], phone: Softphone, *, hang_up: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import random
 import secrets
 import signal
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from uvcall.core.secret import LOOPBACK_HOSTS
 from uvcall.errors import LocalError, UsageError
@@ -138,7 +140,7 @@ async def listening(world: World, messenger: Messenger, carry: media.Carry = med
     options = world.options
     exchange = Exchange(world, messenger, functools.partial(media.stream, by=carry))
     runner = web.AppRunner(
-        new_app(world, exchange), access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S
+        new_app(world, exchange), access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S, logger=_log()
     )
     await runner.setup()
     try:
@@ -154,6 +156,17 @@ async def listening(world: World, messenger: Messenger, carry: media.Carry = med
         yield exchange
     finally:
         await runner.cleanup()
+
+
+def _log() -> logging.Logger:
+    """Return where aiohttp reports what broke: bugs of the sandbox, not requests that are no HTTP, which get a 400."""
+    log = logging.getLogger("uvcall.sandbox")
+    log.addFilter(_is_bug)
+    return log
+
+
+def _is_bug(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 class Running:

@@ -7,6 +7,7 @@ network makes nobody impatient.
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ _GRACE_S: Final = 1.0
 #: Keys pressed within this time of each other are one message.
 _KEYS_S: Final = 0.5
 _DROP_S: Final = 1.0
+_WORD: Final = re.compile(r"\S+")
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class _Utterance:
     sent: int = 0
     marked: bool = False
     ordinal: int = -1
-    told: int = 0  #: words of it that the data channel has
+    told: int = 0  #: characters of it that the data channel has
 
 
 @dataclass(slots=True)
@@ -265,7 +267,7 @@ class Conversation:
         if speaking is None:
             return
         if self.watch is not None:
-            self._tell_more(speaking)
+            self._tell_more(speaking, self._heard_of(speaking))
         size = int(self.voice_rate * FRAME_S) * 2
         until = (self.now - speaking.start + self.plan.ahead_s) * self.voice_rate * 2
         while speaking.sent < len(speaking.sound) and speaking.sent < until:
@@ -278,20 +280,17 @@ class Conversation:
             elif self.plan.reports:
                 self.out.append(AskMark(speaking.mark))
 
-    def _tell_more(self, speaking: _Utterance) -> None:
-        """Tell the words that have been said since the last time."""
-        words = speaking.text.split()
-        heard = self._heard_of(speaking)
-        if speaking.sound and heard > speaking.told:
-            blank = " " if speaking.told else ""
-            more = blank + " ".join(words[speaking.told : heard])
-            self._tell(Piece("agent", speaking.ordinal, voice=True, delta=more))
-            speaking.told = heard
+    def _tell_more(self, speaking: _Utterance, heard: str) -> None:
+        """Tell what of it has been said since the last time: all pieces together are its text."""
+        if len(heard) > speaking.told:
+            self._tell(Piece("agent", speaking.ordinal, bool(speaking.sound), delta=heard[speaking.told :]))
+            speaking.told = len(heard)
 
-    def _heard_of(self, speaking: _Utterance) -> int:
-        """Return how many words of it have been heard by now."""
+    def _heard_of(self, speaking: _Utterance) -> str:
+        """Return the words of it that have been heard by now."""
         share = min(1.0, (self.now - speaking.start) / speaking.seconds) if speaking.seconds else 1.0
-        return int(len(speaking.text.split()) * share)
+        ends = [0, *(word.end() for word in _WORD.finditer(speaking.text))]
+        return speaking.text[: ends[int((len(ends) - 1) * share)]]
 
     def _finish(self) -> None:
         speaking, self._current = self._current, None
@@ -299,6 +298,7 @@ class Conversation:
             return
         voice = bool(speaking.sound)
         self.transcript.append(Said("agent", speaking.text, speaking.start, self.now, voice))
+        self._tell_more(speaking, speaking.text)
         self._tell(Piece("agent", speaking.ordinal, voice, text=speaking.text))
         self._calm_since = self.now
         if speaking.ends_with:
@@ -324,8 +324,8 @@ class Conversation:
         speaking, self._current = self._current, None
         if speaking is None:
             return
-        heard = " ".join(speaking.text.split()[: self._heard_of(speaking)])
-        if heard:
+        if heard := self._heard_of(speaking):
+            self._tell_more(speaking, heard)
             self.transcript.append(Said("agent", heard, speaking.start, self.now))
             self._tell(Piece("agent", speaking.ordinal, voice=True, text=heard))
 

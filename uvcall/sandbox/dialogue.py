@@ -5,7 +5,6 @@ https://docs.ultravox.ai/apps/datamessages
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -52,7 +51,8 @@ class Dialogue:
     wants: Mapping[str, Any]
     talk: Conversation = field(init=False)
     inflow: Inflow = field(init=False)
-    told: deque[codec.DataMessage] = field(default_factory=deque)  #: not sent yet
+    waiting: list[Due] = field(default_factory=list)  #: not sent yet, in the order in which it happened
+    leave: Leave | None = None
 
     def __post_init__(self) -> None:
         call = self.call
@@ -111,21 +111,25 @@ class Dialogue:
         flag, default = _FLAGS[type(message)]
         wanted = self.wants.get(flag)
         if default if wanted is None else wanted:
-            self.told.append(message)
+            self._gather()
+            self.waiting.append(message)
 
     def due(self) -> tuple[list[Due], Leave | None]:
-        """Return what is to be sent now, in order: first what was told, then what is done; and how to leave, if so."""
+        """Return what is to be sent now, in the order in which it happened; and how to leave, if so."""
+        self._gather()
+        items, self.waiting = self.waiting, []
+        return items, self.leave
+
+    def _gather(self) -> None:
+        """Take what the conversation has done since the last time."""
         actions, self.talk.out = self.talk.out, []
-        items: list[Due] = [*self.told]
-        self.told.clear()
         for action in actions:
-            if isinstance(action, Speak | DropQueued):
-                items.append(action)
+            if isinstance(action, Leave):
+                self.leave = self.leave or action
+            elif isinstance(action, Speak | DropQueued):
+                self.waiting.append(action)
             if isinstance(action, DropQueued):
                 self.say(codec.PlaybackClearBuffer())
-                items += self.told
-                self.told.clear()
-        return items, next((action for action in actions if isinstance(action, Leave)), None)
 
     def note(self, event: tuple[str, str] | None) -> None:
         """Write a warning into the call's event log."""

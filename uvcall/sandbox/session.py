@@ -56,7 +56,7 @@ def obey(talk: Conversation, message: DataMessage) -> str:
         case SetOutputMedium(medium):
             talk.voice = medium == "voice"
         case ForcedAgentMessage():
-            talk.force(message.content, uninterruptible=message.uninterruptible, soon=message.urgency == "soon")
+            talk.force(message.content, uninterruptible=message.uninterruptible, soon=message.urgency != "immediate")
             for call in message.tool_calls:
                 talk.invoke(_tool_call(call))
         case HangUp(text):

@@ -13,7 +13,7 @@ import math
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import aiohttp
@@ -168,7 +168,7 @@ class Calls:
             fault = strike(self.world, "ultravox", "webhook", event=event)
             for _ in range(2 if fault == "duplicate-webhook" else 1):
                 late_s = LATE_S if fault == "late-webhook" else 0.0
-                work = _deliver(self.world, callback["url"], callback.get("secrets") or [], body, late_s)
+                work = _deliver(self.world, call.call_id, event, callback, body, late_s)
                 self.world.spawn(work, f"ultravox webhook {event} {call.call_id}")
 
 
@@ -263,31 +263,38 @@ def _billing(call: SandboxCall) -> str:
     return "BILLING_STATUS_FREE_SYSTEM_ERROR" if call.end_reason == "system_error" else "BILLING_STATUS_FREE_MINUTES"
 
 
-async def _deliver(world: World, url: str, secrets: list[str], body: bytes, late_s: float) -> None:
+async def _deliver(
+    world: World, call_id: str, event: str, callback: Mapping[str, Any], body: bytes, late_s: float
+) -> None:
     """Post a webhook, so many seconds late, until somebody takes it.
 
     Only on this machine: the sandbox contacts no other. https://docs.ultravox.ai/webhooks/securing-webhooks
     """
+    url, secrets = callback["url"], callback.get("secrets") or []
     pause = _WEBHOOK_PAUSE_S
+
+    def note(status: int | None, attempt: int, failure: str | None) -> None:
+        told: dict[str, Any] = {"event": f"call.{event}", "attempt": attempt, "status": status, "failure": failure}
+        world.history.record("ultravox", "webhook", call_id=call_id, **told)
+
     if not is_loopback(url):
-        world.history.record("ultravox", "webhook", status=0, failure="the sandbox contacts this machine only")
+        note(None, 1, "the sandbox contacts this machine only")
         return
     await world.pace.sleep(late_s)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_WEBHOOK_PATIENCE_S)) as session:
-        for _ in range(_WEBHOOK_ATTEMPTS):
-            now = world.pace.now().isoformat()
+        for attempt in range(1, _WEBHOOK_ATTEMPTS + 1):
+            # Signed by the clock of whoever reads it: the world's runs ahead, and further the longer it lives.
+            now = datetime.now(UTC).isoformat()
             signed = [hmac.new(key.encode(), body + now.encode(), hashlib.sha256).hexdigest() for key in secrets]
             headers = {"Content-Type": "application/json", "X-Ultravox-Webhook-Timestamp": now}
             if signed:
                 headers["X-Ultravox-Webhook-Signature"] = ",".join(signed)
-            status = 0
             try:
                 async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
-                    status = answer.status
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
-                status = 0
-            world.history.record("ultravox", "webhook", status=status)
-            if 200 <= status < 300:
-                return
+                    note(answer.status, attempt, None)
+                    if 200 <= answer.status < 300:
+                        return
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+                note(None, attempt, type(error).__name__)
             await world.pace.sleep(pause)
             pause *= 2
