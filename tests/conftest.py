@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.request
@@ -26,6 +27,29 @@ settings.load_profile("uvcall")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what one worker carries out in one piece: the others see to the rest meanwhile."""
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one worker have all modules of an `xdist_group`.
+
+    pytest-xdist 3.8 writes a group's name into the tests' ids, which pytest 9.2 builds anew: no group would be left.
+    """
+    from xdist.scheduler import LoadGroupScheduling
+
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    marked = re.compile(r'xdist_group\("(\w+)"\)')
+    texts = {
+        file.relative_to(ROOT).as_posix(): file.read_text("utf-8") for file in Path(__file__).parent.rglob("test_*.py")
+    }
+    groups = {path: found[1] for path, text in texts.items() if (found := marked.search(text))}
+
+    class InGroups(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return groups.get(nodeid.partition("::")[0], nodeid)
+
+    return InGroups(config, log)
 
 
 def pytest_collection_finish() -> None:
