@@ -133,12 +133,16 @@ def run_uvcall(home: Path, request: pytest.FixtureRequest) -> Callable[..., Ran]
 
 @pytest.fixture
 def start_uvcall(home: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start `python -m uvcall ARGV…` in a clean environment and leave it running; what still runs at the end is killed."""
+    """Start `python -m uvcall ARGV…` in a clean environment and leave it running; what still runs at the end is killed.
+
+    `before` is Python that is run first in the same process: to make it less patient.
+    """
     running: list[subprocess.Popen[str]] = []
 
-    def start(*argv: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(*argv: str, env: Mapping[str, str] | None = None, before: str = "") -> subprocess.Popen[str]:
+        program = ["-c", f"{before}\nfrom uvcall.__main__ import main; main()"] if before else ["-m", "uvcall"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "uvcall", *argv],
+            [sys.executable, *program, *argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

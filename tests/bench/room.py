@@ -2,17 +2,19 @@
 
     python tests/bench/room.py                    joins, ten at once, echo, load: about two minutes
     python tests/bench/room.py long               one call of five minutes: gaps, memory
-    python tests/bench/room.py joins echo         some of them
+    python tests/bench/room.py joins long=30      some of them, or a shorter one
 
-It takes `pip install 'uvcall[sandbox-webrtc]' livekit`. The room echoes what it hears. A gap is a stretch in which a
-steady tone cannot be heard; the stretches of silence are counted in the sound itself, at both ends, and at the room's
-end also between the arrivals of two pieces.
+It takes `pip install 'uvcall[webrtc,sandbox-webrtc]'`. The room echoes what it hears, and runs as `uvcall sandbox serve`
+runs it. A gap is a stretch in which a steady tone cannot be heard: the stretches of silence are counted in the sound
+itself, at both ends. The time between the arrivals of two pieces is told besides, with what can be its cause: how late
+each process's event loop was, how long its collector took, and how long it waited for a core.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import math
 import os
@@ -67,6 +69,49 @@ class Watch:
         }
 
 
+@dataclass
+class Stalls:
+    """What held this process up: the latest wake-up of its event loop, its longest collection, its wait for a core."""
+
+    late_s: float = 0.0
+    collected_s: float = 0.0
+    _began: float = 0.0
+    _waited_ns: int = 0
+
+    def begin(self) -> asyncio.Task[None]:
+        """Watch from now on, for as long as the task is kept."""
+        self.late_s = self.collected_s = 0.0
+        self._waited_ns = _waited_ns()
+        if self._collected not in gc.callbacks:
+            gc.callbacks.append(self._collected)
+        return asyncio.ensure_future(self._watch())
+
+    async def _watch(self) -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.005)
+            self.late_s = max(self.late_s, time.monotonic() - before - 0.005)
+
+    def _collected(self, phase: str, _: Any) -> None:
+        now = time.monotonic()
+        if phase == "start":
+            self._began = now
+        else:
+            self.collected_s = max(self.collected_s, now - self._began)
+
+    def said(self) -> dict[str, int]:
+        return {
+            "loop_late_ms": round(self.late_s * 1000),
+            "longest_collection_ms": round(self.collected_s * 1000),
+            "main_thread_waited_for_a_core_ms": (_waited_ns() - self._waited_ns) // 1_000_000,
+        }
+
+
+def _waited_ns() -> int:
+    """Return how long the main thread has been ready to run and was not let."""
+    return int(Path("/proc/self/schedstat").read_text().split()[1])
+
+
 # -- the room's process -----------------------------------------------------------------------------------------------
 
 
@@ -79,13 +124,15 @@ async def serve() -> None:
     room.require()
     world = make_world()
     watches: dict[str, Watch] = {}
+    stalls = Stalls()
+    watching = stalls.begin()
     kept = room.rooms(world)
 
     def open_room(name: str) -> str:
-        watch = watches[name] = Watch()
+        watches[name] = Watch()
 
         def hear(sound: bytes) -> None:
-            watch.hear(sound)
+            watches[name].hear(sound)
             one.say(sound)
 
         def tell(data: bytes) -> None:
@@ -101,14 +148,21 @@ async def serve() -> None:
         print(json.dumps({"url": base.replace("http", "ws", 1)}), flush=True)
         async for line in reader:
             word = line.decode().strip()
-            if word == "stats":
+            if word == "begin":
+                watching.cancel()
+                watching = stalls.begin()
+                for name in watches:
+                    watches[name] = Watch()
+                answer: dict[str, Any] = {}
+            elif word == "stats":
                 used = resource.getrusage(resource.RUSAGE_SELF)
-                answer: dict[str, Any] = {
+                answer = {
                     "cpu_s": used.ru_utime + used.ru_stime,
                     "rss_mb": resident_mb(os.getpid()),
                     "open": len(kept.by_name),
                     "tasks": len(asyncio.all_tasks()),
                     "watches": {name: watch.said() for name, watch in watches.items()},
+                    "stalls": stalls.said(),
                 }
             else:
                 answer = {"token": open_room(word)}
@@ -300,6 +354,9 @@ async def long(seconds: float = 300) -> None:
         caller = await join(there, tone=True)
         await asyncio.sleep(1)
         caller.watch = Watch()
+        await there.ask("begin")
+        stalls = Stalls()
+        watching = stalls.begin()
         memory, cpu = [], []
         for _ in range(10):
             await asyncio.sleep(seconds / 10)
@@ -307,8 +364,10 @@ async def long(seconds: float = 300) -> None:
             memory.append(round(stats["rss_mb"], 1))
             cpu.append(stats["cpu_s"])
         print(f"one call of {seconds:g} s: {(cpu[-1] - cpu[0]) / (seconds * 0.9):.1%} of a core; MB: {memory}")
-        print(f"  at the room: {stats['watches']['room1']}")
-        print(f"  at the caller: {caller.watch.said()}")
+        watching.cancel()
+        print(f"  at the room: {stats['watches']['room1']}, {stats['stalls']}")
+        print(f"  at the caller: {caller.watch.said()}, {stalls.said()}")
+        print(f"  load of this machine over the last five minutes: {os.getloadavg()[1]:.2f}")
         await leave(caller)
 
 
@@ -316,11 +375,14 @@ MEASURES = {"joins": joins, "crowd": crowd, "echo": echo, "load": load, "long": 
 
 
 def main() -> None:
+    from uvcall.sandbox.event_loop import run_fast
+
     if "--serve" in sys.argv:
-        asyncio.run(serve())
+        run_fast(serve())
         return
-    for name in sys.argv[1:] or ("joins", "crowd", "echo", "load"):
-        asyncio.run(MEASURES[name]())
+    for wanted in sys.argv[1:] or ("joins", "crowd", "echo", "load"):
+        name, _, seconds = wanted.partition("=")
+        run_fast(MEASURES[name](*([float(seconds)] if seconds else ())))
         sys.stdout.flush()
     # The SDK's own threads sometimes fall over the end of the interpreter.
     os._exit(0)

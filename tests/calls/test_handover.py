@@ -12,7 +12,7 @@ from uvcall.calls.handover import Handover
 from uvcall.calls.ports import Moment, Progress
 from uvcall.core.model import Line, UltravoxCall
 from uvcall.core.secret import JoinUrl
-from uvcall.core.talked import Parting
+from uvcall.core.talked import Parting, Talked
 from uvcall.errors import Temporary
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -21,6 +21,7 @@ WAITS = UltravoxCall("c1")
 TALKS = UltravoxCall("c1", joined_at=NOW)
 OVER = UltravoxCall("c1", joined_at=NOW, ended_at=NOW + timedelta(seconds=3), end_reason="agent_hangup")
 UNJOINED = UltravoxCall("c1", ended_at=NOW, end_reason="unjoined")
+DOWN = Temporary("Ultravox is down", hint="wait")
 LINES = (Line("agent", "Hello.", 0.5), Line("user", "Hi.", 1.5))
 TIMING = Timing(poll_ringing_s=0.01, poll_talking_s=0.01, poll_failed_s=0.01)
 
@@ -56,8 +57,8 @@ class Door:
 class Agents:
     """An Ultravox that says of the call what it is given, in turn, and then the last of it again and again."""
 
-    def __init__(self, *says):
-        self.says, self.hung_up = list(says), threading.Event()
+    def __init__(self, *says, hangs_up=True):
+        self.says, self.hangs_up, self.hung_up = list(says), hangs_up, threading.Event()
 
     def get_call(self, call_id):
         assert call_id == "c1"
@@ -72,6 +73,8 @@ class Agents:
         return LINES
 
     def hang_up(self, call_id):
+        if not self.hangs_up:
+            raise DOWN
         self.hung_up.set()
         return True
 
@@ -132,6 +135,36 @@ def test_a_hang_up_while_they_talk():
     talk.join(30)
     assert agents.hung_up.is_set()
     assert (said[0].parting, said[0].joined_at, said[0].lines) == (Parting.USER, NOW, LINES)
+
+
+@pytest.mark.parametrize(("says", "joined_at"), [((TALKS, DOWN), NOW), ((DOWN,), None)])
+def test_an_end_that_could_not_be_seen(says, joined_at):
+    """Ultravox has stopped answering, or never answered, and somebody has the call."""
+    phone, _ = handover(Agents(*says, hangs_up=False), taken=True, join_s=3.0)
+    said = []
+    talk = threading.Thread(target=lambda: said.append(phone.run(URL)))
+    talk.start()
+    while phone.clock.at < 50 or phone._error is None:  # long after it could have been joined
+        talk.join(0.01)
+    assert talk.is_alive()
+    assert phone.left() == Talked(Parting.UNSEEN, LINES if joined_at else (), "c1", joined_at, None, "", DOWN)
+    phone.hang_up()
+    talk.join(30)
+    assert said == [phone.left()]
+
+
+def test_ultravox_is_back_before_the_end():
+    talked = handover(Agents(TALKS, DOWN, DOWN, OVER), taken=True)[0].run(URL)
+    assert (talked.parting, talked.words, talked.error) == (Parting.AGENT, "agent_hangup", None)
+
+
+def test_ultravox_does_not_say_how_it_goes_and_hangs_up_all_the_same():
+    agents = Agents(DOWN)
+    phone, _ = handover(agents, taken=True)
+    phone.hang_up()
+    talked = phone.run(URL)
+    assert agents.hung_up.is_set()
+    assert (talked.parting, talked.ended_at) == (Parting.USER, OVER.ended_at)
 
 
 def test_a_browser_that_joins_while_it_is_hung_up_is_hung_up_too():

@@ -55,25 +55,23 @@ class Agents:
 class Phone:
     """A phone whose conversation ends as it is told, or lasts until it is hung up."""
 
-    def __init__(self, talked=None, *, deaf=False):
-        self.talked, self.deaf = talked, deaf
-        self.left = threading.Event()
+    def __init__(self, talked=None, *, deaf=False, lasts=False):
+        self.talked, self.deaf, self.lasts = talked or held(Parting.USER), deaf, lasts or talked is None
+        self.hung_up = threading.Event()
         self.running = threading.Event()
 
     def run(self, url):
         assert url is URL
         self.running.set()
-        if self.talked is None:
-            assert self.left.wait(PATIENCE_S)
-            return held(Parting.USER)
+        assert not self.lasts or self.hung_up.wait(PATIENCE_S)
         return self.talked
 
     def hang_up(self):
         if not self.deaf:
-            self.left.set()
+            self.hung_up.set()
 
-    def lines(self):
-        return LINES
+    def left(self):
+        return held(Parting.USER, words="left")
 
 
 def held(parting, **given):
@@ -97,7 +95,8 @@ def hold(phone, agents=None, *, order=None, desk=None, timing=None):
         (held(Parting.AGENT, words="code 1000"), Temporary("down", hint="x"), (Outcome.COMPLETED, 0, "code 1000")),
         (held(Parting.BROKEN, words="lost"), Temporary("down", hint="x"), (Outcome.AGENT_FAILED, 16, "lost")),
         (held(Parting.BROKEN), "system_error", (Outcome.AGENT_FAILED, 16, "system_error")),
-        (held(Parting.BROKEN), "hangup", (Outcome.COMPLETED, 0, "hangup")),
+        (held(Parting.BROKEN, words="lost"), "hangup", (Outcome.AGENT_FAILED, 16, "lost")),
+        (held(Parting.BROKEN, words="lost"), "agent_hangup", (Outcome.COMPLETED, 0, "agent_hangup")),
         (held(Parting.USER), "agent_hangup", (Outcome.COMPLETED, 0, "hangup")),
         (held(Parting.SILENT, words="nothing"), None, (Outcome.SILENT, 15, "nothing")),
     ],
@@ -109,6 +108,20 @@ def test_how_a_conversation_ends(talked, said, expected):
     assert (record.provider, record.to, record.attempt_id, record.ultravox_call_id) == ("ultravox", "", "a1", "c1")
     assert record.transcript == LINES
     assert moments == [Moment.CREATED, Moment.OVER]
+
+
+@pytest.mark.parametrize(
+    ("joined_at", "expected"),
+    [(JOINED, (Outcome.UNOBSERVED, 21, "yes")), (None, (Outcome.UNKNOWN, 20, "unknown"))],
+)
+def test_an_end_that_nobody_saw_is_not_made_up(joined_at, expected):
+    down = Temporary("Ultravox is down", hint="wait")
+    agents = Agents()
+    record, _ = hold(Phone(held(Parting.UNSEEN, joined_at=joined_at, ended_at=None, error=down)), agents)
+    assert (record.outcome, record.exit_code, record.placed) == expected
+    assert (record.ended_at, record.duration_s, record.end_reason, record.retry_safe) == (None, None, None, False)
+    assert (record.error.message, record.next) == ("Ultravox is down", "uvcall calls watch c1")
+    assert agents.asked == 0
 
 
 def test_without_a_key_the_socket_alone_tells():
@@ -164,7 +177,7 @@ def test_a_phone_that_does_not_come_back_is_left():
     desk.interrupt(2)
     record, _ = hold(phone, Agents(), order=TalkOrder("a1", join_url=URL), desk=desk, timing=Timing(hang_up_s=0.05))
     assert (record.exit_code, record.transcript) == (130, LINES)
-    phone.left.set()
+    phone.hung_up.set()
 
 
 def test_a_second_signal_leaves_at_once():
@@ -173,7 +186,17 @@ def test_a_second_signal_leaves_at_once():
     desk.interrupt(2)
     record, _ = hold(phone, Agents(), order=TalkOrder("a1", join_url=URL), desk=desk)
     assert (record.exit_code, record.end_reason) == (130, "left")
-    phone.left.set()
+    phone.hung_up.set()
+
+
+@pytest.mark.parametrize(("joined_at", "placed"), [(JOINED, "yes"), (None, "unknown")])
+def test_a_signal_and_whether_it_hung_up_is_not_known(joined_at, placed):
+    phone = Phone(held(Parting.UNSEEN, joined_at=joined_at, ended_at=None), lasts=True)
+    desk = Desk()
+    threading.Thread(target=lambda: (phone.running.wait(PATIENCE_S), desk.interrupt(2))).start()
+    record, _ = hold(phone, Agents(), desk=desk)
+    assert (record.outcome, record.exit_code, record.end_reason) == (Outcome.INTERRUPTED, 130, "left")
+    assert (record.placed, record.retry_safe, record.next) == (placed, False, "uvcall calls watch c1")
 
 
 def test_a_signal_before_it_began():
@@ -186,5 +209,5 @@ def test_a_signal_before_it_began():
 def test_past_every_limit_it_is_hung_up():
     order = TalkOrder("a1", join_url=URL, max_duration_s=-60.0)
     record, moments = hold(Phone(), Agents(), order=order)
-    assert record.outcome is Outcome.COMPLETED
+    assert (record.outcome, record.exit_code) == (Outcome.MAX_DURATION, 17)
     assert Moment.HANGING_UP in moments

@@ -104,6 +104,30 @@ def test_a_live_call_is_watched_steered_kept_and_ended(run_uvcall, start_uvcall,
     assert run_uvcall("calls", "events", ids[0], "--severity", "debug", "--json", env=env).code == 0
 
 
+def test_a_running_sandbox_stands_in_for_the_vendors(run_uvcall, long_calls, home):
+    from uvcall.cli.sandbox_place import known_place
+
+    env = long_calls.ready["env"]
+    id_ = run_uvcall("dial", NUMBER, "--provider", "twilio", "--detach", "--json", "-q", env=env).json["attempt_id"]
+    mine = {"ULTRAVOX_API_KEY": KEY, "TWILIO_AUTH_TOKEN": "1" * 32, "UVCALL_ULTRAVOX_BASE_URL": "http://127.0.0.1:1"}
+    ran = run_uvcall("calls", "events", id_, "--sandbox", env=mine)
+    assert (ran.code, ran.stdout) == (7, "")
+    assert "sandbox serve" in ran.stderr
+    with known_place(home / "uvcall") as note:
+        note(long_calls.ready["ultravox"])
+        talking(long_calls, run_uvcall("calls", "show", id_, "--json").json["ultravox_call_id"])
+        assert run_uvcall("calls", "say", id_, "One moment.", "--sandbox", env=mine).code == 0
+        ran = run_uvcall("calls", "hangup", id_, "--sandbox", "--json", env=mine)
+        assert (ran.code, ran.json["carrier"], ran.json["over"]) == (0, "hung_up", True)
+        assert run_uvcall("calls", "watch", id_, "--sandbox", env=mine).code == 0
+        assert run_uvcall("calls", "transcript", id_, "--sandbox", env=mine).stdout
+        assert run_uvcall("calls", "events", id_, "--sandbox", env=mine).code == 0
+        assert run_uvcall("calls", "recording", id_, "--sandbox", env=mine).code == 5  # it was not recorded
+        ran = run_uvcall("calls", "show", id_, "--refresh", "--sandbox", "--json", env=mine)
+        assert (ran.code, ran.json["outcome"]) == (0, "completed")
+        assert run_uvcall("reconcile", "--sandbox", "--json", env=mine).code == 0
+
+
 def test_a_call_that_another_process_follows_is_hung_up_and_it_notices(run_uvcall, start_uvcall, long_calls):
     env = long_calls.ready["env"]
     follower = start_uvcall("dial", NUMBER, "--provider", "plivo", "--json", "-q", env=env)

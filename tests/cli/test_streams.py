@@ -122,3 +122,16 @@ def test_answers_that_are_no_text(run_uvcall):
     ran = run_uvcall("config", "init", "--provider", "twilio", "--no-check", stdin=b"\xff\xfe\x80\n" * 9, env=strict)
     assert (ran.code, ran.stdout) == (2, "")
     assert "stdin cannot be read" in ran.stderr
+
+
+def test_a_server_says_at_once_that_its_ready_line_is_lost(home):
+    with open("/dev/full", "w") as full:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "uvcall", "sandbox", "serve"],
+            stdout=full, stderr=subprocess.PIPE, env=clean_environment(home), cwd=home, text=True,
+        )  # fmt: skip
+    assert server.stderr.readline() == "warning: the ready line could not be printed: No space left on device\n"
+    server.terminate()
+    _, errors = server.communicate(timeout=30)
+    assert server.returncode == 7
+    assert "Traceback" not in errors

@@ -10,25 +10,37 @@ import signal
 import wave
 
 import pytest
+from conftest import clean_environment
 from support.chromium import needs_chromium, tab
 from support.rooms import needs_room
 from support.stage import goertzel, loudest, tone
+from support.terminal import on_a_terminal
 
 from uvcall.core.audio import write_wav
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("webrtc")]
 
 RATE, TONE_HZ, SILENCE_S = 48_000, 440, 120
+LINE = "Oh, go home, old crow, do go slow."
+#: The agent is still speaking when the test has done what it is about, however busy the machine is.
+TALKATIVE = (LINE * 60, "Bye.")
 OFFLINE = ("talk", "--web", "--sandbox", "--json")
 JOIN = "document.getElementById('join').click()"
 TALKS = "['listening', 'thinking', 'speaking'].includes(document.body.dataset.state)"
+LINK = re.compile(r"open (http://127\.0\.0\.1:\d+/\S+/) in a browser")
 READY = "document.body?.dataset.state == 'ready'"
+
+
+def speaks(home, *lines):
+    """Return the options that make the agent say this, and hang up."""
+    (home / "script.txt").write_text("\n".join(lines))
+    return ("--agent-script", "script.txt")
 
 
 def link(talk):
     """Wait for the link and return it."""
     said = []
-    while (found := re.search(r"open (http://127\.0\.0\.1:\d+/\S+/) in a browser", said[-1] if said else "")) is None:
+    while (found := LINK.search(said[-1] if said else "")) is None:
         said.append(talk.stderr.readline())
         assert said[-1], said
     return found[1]
@@ -48,9 +60,8 @@ def microphone(home):
 
 def test_a_browser_talks_until_the_agent_hangs_up(start_uvcall, home, microphone):
     chromium = needs_chromium()
-    (home / "script.txt").write_text("Oh, go home, old crow, do go slow.\n")
-    brief = ("--first-speaker", "user", "--agent-script", "script.txt")
-    talk = start_uvcall(*OFFLINE, *brief, "--record", "--save", "kept")
+    answers = ("--first-speaker", "user", *speaks(home, LINE))
+    talk = start_uvcall(*OFFLINE, *answers, "--record", "--save", "kept")
     url = link(talk)
 
     async def visit():
@@ -76,7 +87,7 @@ def test_a_browser_talks_until_the_agent_hangs_up(start_uvcall, home, microphone
 
 def test_a_browser_hears_mutes_and_hangs_up(start_uvcall, home, microphone):
     chromium = needs_chromium()
-    talk = start_uvcall(*OFFLINE)
+    talk = start_uvcall(*OFFLINE, *speaks(home, *TALKATIVE))
     url = link(talk)
 
     async def visit():
@@ -135,26 +146,38 @@ def test_a_signal_before_anybody_came(start_uvcall):
     assert (talk.returncode, record["outcome"], record["placed"]) == (130, "interrupted", "no"), errors
 
 
-def test_a_signal_hangs_up(start_uvcall, home, microphone):
+def test_on_a_terminal_the_screen_lives_and_ctrl_c_hangs_up(home, microphone):
     chromium = needs_chromium()
-    talk = start_uvcall(*OFFLINE)
-    url = link(talk)
+    argv = (*OFFLINE[:-1], *speaks(home, *TALKATIVE))
+    with on_a_terminal(*argv, environment=clean_environment(home), home=home) as terminal:
+        url = LINK.search(terminal.until(" in a browser"))[1]
 
-    async def visit():
-        async with tab(chromium, home, url, microphone(0)) as page:
-            await page.until(READY)
-            await page.run(JOIN)
-            await page.until(TALKS)
-            while "talking" not in (line := await asyncio.to_thread(talk.stderr.readline)):
-                assert line, "uvcall has ended"
-            talk.send_signal(signal.SIGINT)
-            await page.until("document.body.dataset.state == 'over'")
+        async def visit():
+            async with tab(chromium, home, url, microphone(0)) as page:
+                await page.until(READY)
+                await page.run(JOIN)
+                await page.until(TALKS)
+                await asyncio.to_thread(terminal.until, "agent ")
+                shown = await asyncio.to_thread(terminal.until, "talking")
+                assert "in the browser" in shown
+                terminal.press(b"\x03")
+                await page.until("document.body.dataset.state == 'over'")
 
-    asyncio.run(visit())
-    out, errors = talk.communicate(timeout=60)
-    record = json.loads(out)
-    assert (talk.returncode, record["outcome"], record["end_reason"]) == (130, "interrupted", "hung up"), errors
-    assert record["placed"] == "yes"
+        asyncio.run(visit())
+        assert terminal.end() == 130, terminal.shown
+    last = terminal.shown.rpartition("hanging up")[2]
+    assert "interrupted, via ultravox" in last
+    assert ", hung up" in last
+
+
+def test_on_a_narrow_terminal_the_link_is_whole(home):
+    needs_room()
+    with on_a_terminal(*OFFLINE[:-1], environment=clean_environment(home), home=home, columns=40) as terminal:
+        url = LINK.search(terminal.until("within 300 s"))[1]
+        assert len(url) > 40
+        terminal.press(b"\x03")
+        assert terminal.end() == 130
+    assert "before it began" in terminal.shown
 
 
 def test_the_browser_is_opened_when_asked(start_uvcall, home):

@@ -7,13 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 import wave
 from pathlib import Path
 
 import pytest
 from support.peer import PeerServer
-from support.rooms import needs_livekit
+from support.rooms import created, needs_livekit
 from support.stage import goertzel, loudest, tone_wav
 
 from uvcall.core.audio import read_wav
@@ -79,12 +78,7 @@ def test_a_server_that_asks_for_a_ping_every_0_s_does_not_abort_the_process(star
     needs_livekit()
     monkeypatch.setattr("uvcall.sandbox.room_signal.PING_INTERVAL_S", 0)
     with start(Options(agent_script=("Bye.",))) as running:
-        env = dict(running.ready["env"])
-        calls = f"{running.ready['ultravox']}/api/calls"
-        headers = {"X-API-Key": env["ULTRAVOX_API_KEY"], "Content-Type": "application/json"}
-        body = json.dumps({"systemPrompt": "x", "medium": {"webRtc": {}}}).encode()
-        with urllib.request.urlopen(urllib.request.Request(calls, body, headers), timeout=30) as answer:
-            env["JOIN_URL"] = json.load(answer)["joinUrl"]
+        env = {**running.ready["env"], "JOIN_URL": created(running)[1]}
         argv = ("--join-url", "env:JOIN_URL", "--input", "silence", "--output", "none", "--json")
         talk = start_uvcall("talk", "--medium", "webrtc", *argv, env=env)
         out, errors = talk.communicate(timeout=100)

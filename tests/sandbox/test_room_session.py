@@ -99,7 +99,8 @@ def test_livekits_sdk_holds_a_whole_call(tmp_path):
 
 def test_a_participant_that_leaves_has_hung_up(tmp_path):
     needs_livekit()
-    client, over, _ = asyncio.run(joined_by_livekit(tmp_path, {}, {}, tone=440, leave_after_s=0.3))
+    talkative = {"agent_script": (LINE * 40, "Bye.")}
+    client, over, _ = asyncio.run(joined_by_livekit(tmp_path, talkative, {}, tone=440, leave_on='"state"'))
     assert over["endReason"] == "hangup"
     assert over["joined"] is not None
     assert client.told("socket")[0]["code"] == 1000

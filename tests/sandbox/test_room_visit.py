@@ -22,7 +22,7 @@ def possible() -> None:
 def test_tones_and_data_go_both_ways_and_both_ends_see_the_end(tmp_path):
     async def talk():
         async with hall(make_world()) as one:
-            one.room.say(tone(660, 3.0, RATE))
+            one.room.say(10 * tone(660, 1.0, RATE))  # longer than anybody needs to come in
             async with visitor(tmp_path, tone=440, data=["from the client", "x" * 60_000], **one.way_in) as client:
                 await client.until_told("connected")
                 one.room.tell(b"from the agent")
@@ -47,8 +47,10 @@ def test_an_sdk_that_first_asks_for_one_connection_falls_back(tmp_path):
     async def talk():
         async with (
             hall(make_world()) as one,
-            visitor(tmp_path, single=True, tone=440, leave_after_s=1, **one.way_in) as client,
+            visitor(tmp_path, single=True, tone=440, leave_on="enough", **one.way_in) as client,
         ):
+            await until(lambda: len(one.heard) > RATE)
+            one.room.tell(b"enough")
             await asyncio.wait_for(one.gone.wait(), PATIENCE_S)
             await client.until_told("done")
             return one

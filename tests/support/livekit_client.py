@@ -6,7 +6,7 @@ Run with one argument, a JSON object:
     pcm              the file for what is heard (48 kHz, mono)
     data             texts to be sent as data packets, once connected
     tone, tone_s     Hz of what is said after that, and for how many seconds; silence follows. Without: for ever
-    leave_after_s    leave the room so long after being connected; null: stay until the other side ends it
+    leave_on         leave the room when a data message has this in it; null: stay until the other side ends it
     wait_for_socket  after the room's end, wait for the end of the join URL's socket as well
 It prints one JSON object for each event. It imports nothing of uvcall.
 """
@@ -54,12 +54,20 @@ async def hear(track: rtc.Track, file: Any) -> None:
 async def visit(wish: dict[str, Any], url: str, token: str, file: Any) -> None:
     """Be in the room until its end."""
     room = rtc.Room()
-    over = asyncio.Event()
+    over, leaving = asyncio.Event(), asyncio.Event()
     tasks: list[asyncio.Future[None]] = []
     room.on("track_subscribed", lambda track, *_: tasks.append(asyncio.ensure_future(hear(track, file))))
-    room.on("data_received", lambda packet: tell("data", text=packet.data.decode()))
     room.on("reconnecting", lambda: tell("reconnecting"))
     room.on("reconnected", lambda: tell("reconnected"))
+
+    def received(packet: Any) -> None:
+        text = packet.data.decode()
+        tell("data", text=text)
+        if wish.get("leave_on") is not None and wish["leave_on"] in text:
+            leaving.set()
+            over.set()
+
+    room.on("data_received", received)
 
     def disconnected(reason: Any) -> None:
         tell("disconnected", reason=int(reason))
@@ -85,10 +93,8 @@ async def visit(wish: dict[str, Any], url: str, token: str, file: Any) -> None:
         tell("sent")
     if wish.get("tone"):
         tasks.append(asyncio.ensure_future(speak(source, wish["tone"], wish.get("tone_s", math.inf))))
-    try:
-        async with asyncio.timeout(wish.get("leave_after_s")):
-            await over.wait()
-    except TimeoutError:
+    await over.wait()
+    if leaving.is_set():
         await room.disconnect()
     for task in tasks:
         task.cancel()

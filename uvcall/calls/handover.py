@@ -6,7 +6,7 @@ To the use case `calls.talk` it is a phone like any other: it holds the conversa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
@@ -15,7 +15,7 @@ from uvcall.calls.follow import Timing
 from uvcall.calls.ports import Agents, Clock, Moment, Observer, Progress
 from uvcall.calls.spoken import Spoken
 from uvcall.core.callstate import Sighting, sight_agent
-from uvcall.core.model import Line, UltravoxCall
+from uvcall.core.model import UltravoxCall
 from uvcall.core.secret import JoinUrl
 from uvcall.core.talked import Parting, Talked
 from uvcall.errors import Temporary, UvcallError
@@ -67,6 +67,8 @@ class Handover:
     _told: set[Moment] = field(default_factory=set)
     _left: threading.Event = field(default_factory=threading.Event)
     _asked: bool = False  #: Ultravox, to end the call
+    _accepted: bool = False  #: by Ultravox: the call is being ended
+    _error: UvcallError | None = None  #: why Ultravox did not say how the call goes when it was last asked
 
     def progress(self, progress: Progress) -> None:
         """Pass on what the use case tells; a call that is created is the one to follow."""
@@ -86,7 +88,7 @@ class Handover:
             waited = self.clock.monotonic() - began
             if not self._joined_at() and waited > self.join_s:
                 self.door.shut()
-                if waited > self.join_s + _LATE_S:
+                if waited > self.join_s + _LATE_S and not self._blind():
                     return self._nobody()
         return self._hung_up()
 
@@ -100,23 +102,27 @@ class Handover:
             self._asked = True
             threading.Thread(target=self._end, daemon=True, name="uvcall-hang-up").start()
 
-    def lines(self) -> Sequence[Line]:
-        """Return the transcript so far."""
-        return self._spoken.lines
+    def left(self) -> Talked:
+        """Return what is known of the call now: its end, that nobody has joined it, or neither."""
+        known = self._over() or self._accepted or not (self._blind() or self._joined_at())
+        if known:
+            return self._talked(Parting.USER)
+        return self._talked(Parting.UNSEEN)._replace(ended_at=None, error=self._error)
 
     def _hung_up(self) -> Talked:
         """See the call to its end after a hang-up; one that a browser has just taken is joined first."""
         until = self.clock.monotonic() + _HANG_UP_S
         while self.door.taken() and not self._over() and self.clock.monotonic() < until:
-            if self._look() and self._joined_at() and not self._asked:
+            self._look()
+            if (self._joined_at() or self._blind()) and not self._asked:
                 self._end()
             threading.Event().wait(_LOOK_S)
-        return self._talked(Parting.USER)
+        return self.left()
 
     def _end(self) -> None:
         self._asked = True
         try:
-            self._asked = self.agents.hang_up(self._call_id)
+            self._asked = self._accepted = self.agents.hang_up(self._call_id)
         except UvcallError:
             self._asked = False
 
@@ -129,16 +135,26 @@ class Handover:
         """Ask once how the call goes; False where no answer came."""
         try:
             self._call = call = self.agents.get_call(self._call_id)
-            if call.joined_at is None:
-                if self.door.taken() and not self._over():
-                    self._tell(Moment.ANSWERED)
-                return True
-            self._tell(Moment.TALKING)
-            for line in self._spoken.take(self.agents.transcript(self._call_id)):
-                self.watch(Progress(Moment.LINE, line.text, line))
+        except UvcallError as error:
+            self._error = error
+            return False
+        self._error = None
+        if call.joined_at is None:
+            if self.door.taken() and not self._over():
+                self._tell(Moment.ANSWERED)
+            return True
+        self._tell(Moment.TALKING)
+        try:
+            lines = self.agents.transcript(self._call_id)
         except UvcallError:
             return False
+        for line in self._spoken.take(lines):
+            self.watch(Progress(Moment.LINE, line.text, line))
         return True
+
+    def _blind(self) -> bool:
+        """Return whether somebody has the call, and Ultravox does not say what has become of it."""
+        return self.door.taken() and (self._call is None or self._error is not None)
 
     def _tell(self, moment: Moment) -> None:
         if moment not in self._told:

@@ -6,7 +6,6 @@ what was created and never joined ends by itself, at its join timeout.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -15,11 +14,11 @@ from uvcall.calls.desk import Desk, Job, Late
 from uvcall.calls.follow import Timing
 from uvcall.calls.ports import Agents, Clock, Moment, Observer, Progress, silent
 from uvcall.core import outcome as outcomes
-from uvcall.core.model import CallRecord, Line, Outcome, UltravoxCall
+from uvcall.core.model import CallRecord, Outcome, UltravoxCall
 from uvcall.core.payload import CreateCall
 from uvcall.core.secret import JoinUrl
 from uvcall.core.talked import Parting, Talked
-from uvcall.errors import ContractBroken, Interrupted, Temporary, UvcallError
+from uvcall.errors import ContractBroken, Interrupted, Placed, Temporary, UvcallError
 
 #: The record's `provider`: nobody but Ultravox carries the call.
 PROVIDER: Final = "ultravox"
@@ -40,8 +39,8 @@ class Phone(Protocol):
     def hang_up(self) -> None:
         """End it. May be called from any thread."""
 
-    def lines(self) -> Sequence[Line]:
-        """Return the transcript so far."""
+    def left(self) -> Talked:
+        """Return what is known of it now, when it is not waited for any longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,7 @@ class _Talk:
     created_at: datetime
     call_id: str | None = None
     job: Job[Talked] | None = None
+    cut: bool = False  #: past the longest duration
 
     def url(self) -> JoinUrl:
         """Return the join URL, of a call that is created now if there is none.
@@ -100,6 +100,7 @@ class _Talk:
         try:
             return self.desk.wait(self.job, self.order.max_duration_s + _OVERTIME_S)
         except Late:
+            self.cut = True
             self.watch(Progress(Moment.NOTE, "past the longest duration: hanging up"))
             return self.end(self.job)
 
@@ -110,8 +111,7 @@ class _Talk:
         try:
             return self.desk.wait(job, self.timing.hang_up_s)
         except Late:
-            now = self.clock.now()
-            return Talked(Parting.USER, tuple(self.phone.lines()), joined_at=now, ended_at=now, words="left")
+            return self.phone.left()
 
     def told(self, talked: Talked) -> UltravoxCall | None:
         """Ask Ultravox how the call has ended; None where it cannot be asked, or does not know yet."""
@@ -129,7 +129,10 @@ class _Talk:
         return None
 
     def ended(self, talked: Talked) -> CallRecord:
-        """Return the record of a conversation that is over."""
+        """Return the record of a conversation that is over, or past being seen."""
+        if talked.parting is Parting.UNSEEN:
+            outcome = Outcome.UNOBSERVED if talked.joined_at else Outcome.UNKNOWN
+            return self.record(outcome, talked, error=talked.error)
         if talked.error is not None:
             return self.record(outcomes.outcome_of(talked.error), talked, error=talked.error)
         if talked.joined_at is None:
@@ -137,12 +140,13 @@ class _Talk:
         if talked.parting is Parting.SILENT:
             return self.record(Outcome.SILENT, talked, reason=talked.words)
         if talked.parting is Parting.USER:
-            return self.record(Outcome.COMPLETED, talked, reason="hangup")
+            return self.record(Outcome.MAX_DURATION if self.cut else Outcome.COMPLETED, talked, reason="hangup")
         call = self.told(talked)
-        if call is not None and call.end_reason:
+        broken = talked.parting is Parting.BROKEN
+        # Nobody here has hung up: what Ultravox takes for it is the end of what was lost.
+        if call is not None and call.end_reason and not (broken and call.end_reason == "hangup"):
             outcome, reason = outcomes.decide(None, call._replace(joined_at=call.joined_at or talked.joined_at))
             return self.record(outcome, talked, reason=reason)
-        broken = talked.parting is Parting.BROKEN
         return self.record(Outcome.AGENT_FAILED if broken else Outcome.COMPLETED, talked, reason=talked.words)
 
     def record(
@@ -157,17 +161,19 @@ class _Talk:
         """Return the record for an outcome; `exit_code` only where the outcome alone does not tell it."""
         joined_at = talked.joined_at if talked else None
         ended_at = talked.ended_at if talked else None
-        placed = joined_at is not None
+        unseen = talked is not None and talked.parting is Parting.UNSEEN
+        placed: Placed = "yes" if joined_at is not None else "unknown" if unseen else "no"
+        call_id = self.call_id or (talked.call_id if talked else None)
         return CallRecord(
             outcome=outcome,
             exit_code=outcomes.ENDINGS[outcome].exit_code if exit_code is None else exit_code,
-            placed="yes" if placed else "no",
-            retry_safe=not placed,
+            placed=placed,
+            retry_safe=placed == "no",
             provider=PROVIDER,
             to="",
             from_="",
             attempt_id=self.order.attempt_id,
-            ultravox_call_id=self.call_id or (talked.call_id if talked else None),
+            ultravox_call_id=call_id,
             created_at=self.created_at,
             answered_at=joined_at,
             ended_at=ended_at,
@@ -175,6 +181,7 @@ class _Talk:
             end_reason=reason or None,
             transcript=talked.lines if talked else (),
             error=outcomes.failure(error) if error else None,
+            next=f"uvcall calls watch {call_id}" if unseen and call_id else None,
         )
 
 
@@ -223,8 +230,9 @@ def _interrupted(held: _Talk, talked: Talked | None, signal: Interrupted) -> Cal
         try:
             talked = held.end(held.job)
         except Interrupted:
-            now = held.clock.now()
-            talked, reason = Talked(Parting.USER, tuple(held.phone.lines()), joined_at=now, ended_at=now), "left"
-    if talked is None or talked.joined_at is None:
+            talked, reason = held.phone.left(), "left"
+    if talked is not None and talked.parting is Parting.UNSEEN:
+        reason = "left"
+    elif talked is None or talked.joined_at is None:
         reason = "before it began"
     return held.record(Outcome.INTERRUPTED, talked, reason=reason, exit_code=code)

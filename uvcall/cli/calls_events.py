@@ -26,6 +26,7 @@ def events(
     id_: CallId,
     severity: Annotated[Severity, typer.Option(help="Those at least so bad.")] = Severity.INFO,
     kind: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Those of this type only.")] = None,
+    sandbox: opt.RunningSandbox = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
@@ -36,6 +37,8 @@ def events(
 
     context: Context = ctx.obj
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
+    if sandbox:
+        context.meet_sandbox()
     tools, subject = subject_of(context, id_)
     found = tend.events(tools, subject, severity=severity.value, kind=kind)
     hidden = [_hidden(dict(event), lambda text: redact(text, out.secrets)) for event in found]

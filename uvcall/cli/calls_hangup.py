@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def hangup(
     ctx: typer.Context,
     id_: CallId,
+    sandbox: opt.RunningSandbox = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
@@ -26,6 +27,8 @@ def hangup(
 
     context: Context = ctx.obj
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
+    if sandbox:
+        context.meet_sandbox()
     tools, subject = subject_of(context, id_)
     done = hang_up(tools, subject)
     if out.as_json:

@@ -28,6 +28,7 @@ def recording(
         str | None, typer.Option("--output", "-o", metavar="FILE|-", help="Where to (ID.wav here); - is stdout.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    sandbox: opt.RunningSandbox = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
@@ -40,6 +41,8 @@ def recording(
 
     context: Context = ctx.obj
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
+    if sandbox:
+        context.meet_sandbox()
     if output == "-" and (out.as_json or out.stdout.isatty()):
         raise UsageError(
             "a recording is no text for a terminal, nor JSON", hint="--output FILE, or pipe it on: -o - | …"

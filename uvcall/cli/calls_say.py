@@ -45,6 +45,7 @@ def say(
     uninterruptible: Annotated[
         bool, typer.Option("--uninterruptible", help="The agent says it to its end, whoever speaks.")
     ] = False,
+    sandbox: opt.RunningSandbox = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
@@ -55,6 +56,8 @@ def say(
 
     context: Context = ctx.obj
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
+    if sandbox:
+        context.meet_sandbox()
     words = tend.checked_words(read_text(text, "TEXT", stdin=context.stdin))
     soon = tend.checked_urgency(speaker.value, urgency.value if urgency else None)
     if uninterruptible and speaker is Speaker.USER:

@@ -29,6 +29,7 @@ def show(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask the vendors what they know by now, and remember it.")
     ] = False,
+    sandbox: opt.RunningSandbox = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
@@ -36,6 +37,8 @@ def show(
     """Show an attempt."""
     context: Context = ctx.obj
     context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
+    if sandbox:
+        context.meet_sandbox()
     return run(context, id_, refresh=refresh)
 
 

@@ -32,6 +32,7 @@ def transcript(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     tools: Annotated[bool, typer.Option("--tools", help="With what tools were asked, and what they answered.")] = False,
     json_: opt.Json = False,
+    sandbox: opt.RunningSandbox = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> int:
@@ -41,6 +42,8 @@ def transcript(
 
     context: Context = ctx.obj
     out = context.talk(as_json=json_, quiet=quiet, verbose=verbose)
+    if sandbox:
+        context.meet_sandbox()
     if out.as_json and (output is not None or form is not None):
         raise UsageError(
             "--json prints one array: --format and --output have no place", hint="--format jsonl --output FILE"

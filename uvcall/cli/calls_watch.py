@@ -28,6 +28,7 @@ def watch(
         typer.Option(metavar="OUTCOME[,…]", help="Exit 0 only for these outcomes, else 32 or their own code."),
     ] = None,
     ok_codes: Annotated[str | None, typer.Option(metavar="CODE[,…]", help="Exit codes to turn into 0: 10,11.")] = None,
+    sandbox: opt.RunningSandbox = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
@@ -35,6 +36,8 @@ def watch(
     """Watch a call."""
     context: Context = ctx.obj
     context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
+    if sandbox:
+        context.meet_sandbox()
     codes = accepted_codes(expect, ok_codes)
     timeout_s = opt.duration(timeout, "--timeout") if timeout is not None else None
     tools, subject = subject_of(context, id_)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -39,6 +40,7 @@ class Context:
     config: Path | None = None  #: `--config`
     profile: str | None = None  #: `--profile`, `UVCALL_PROFILE`
     running: Running | None = None  #: the sandbox of `--sandbox`
+    _stands_in: Mapping[str, str] = field(default_factory=dict)  #: the settings of a sandbox, by environment variable
     _file: Mapping[str, Any] | None = None
     _closers: list[Callable[[], Any]] = field(default_factory=list)
 
@@ -87,8 +89,8 @@ class Context:
         """Resolve the settings: flag → environment → profile → file → default."""
         env: Mapping[str, str] = self.env
         file = self._read_file()
-        if self.running is not None:
-            env = {**_without_vendors(env), **self.running.ready["env"]}
+        if self._stands_in:
+            env = {**_without_vendors(env), **self._stands_in}
             file = _strip(file)
         from uvcall.cli.configfile import vault
 
@@ -167,8 +169,20 @@ class Context:
         from uvcall.sandbox.app import start
 
         self.running = start(options)
+        self._stands_in = self.running.ready["env"]
         self._closers.append(self.running.close)
         return self.running
+
+    def meet_sandbox(self) -> None:
+        """Let the sandbox that runs on this machine stand in for the vendors. The journal is the usual one.
+
+        Raises:
+            LocalError: None runs.
+        """
+        from uvcall.cli.sandbox_place import last_place
+        from uvcall.sandbox.credentials import environment
+
+        self._stands_in = environment(last_place(self.state_dir))
 
     def close(self) -> None:
         """Close what was opened, last first."""
@@ -227,6 +241,19 @@ def from_process() -> Context:
     """Return the context of this process."""
     out = Output(sys.stdout, sys.stderr, os.environ)
     return Context(os.environ, sys.stdin, out, profile=os.environ.get("UVCALL_PROFILE") or None)
+
+
+@contextlib.contextmanager
+def silencing(variable: str) -> Iterator[None]:
+    """Have `off` in a variable for a while, unless the user has set it: for a library that reads it when it starts."""
+    if variable in os.environ:
+        yield
+        return
+    os.environ[variable] = "off"
+    try:
+        yield
+    finally:
+        del os.environ[variable]  # client tools, which are other programs, do not get it
 
 
 def _without_vendors(env: Mapping[str, str]) -> dict[str, str]:

@@ -59,14 +59,14 @@ def forget(directory: Path) -> None:
 def shown(context: Context, providers: tuple[Provider, ...]) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """Give what prints the ready line; with a sandbox it says where that is, and for as long notes it for others."""
     if context.running is None:
-        yield context.out.json
+        yield context.out.ready
         return
     from uvcall.cli.sandbox_place import known_place
 
     url = context.running.ready["ultravox"]
 
     def announce(line: Mapping[str, Any]) -> None:
-        context.out.json({**line, "sandbox": url})
+        context.out.ready({**line, "sandbox": url})
         to = line["routes"][providers[0].value]
         context.out.say(
             f"sandbox at {url}; to ring: uvcall sandbox ring --at {url} --provider {providers[0]} --to {to}"

@@ -69,6 +69,9 @@ class Speaker(StrEnum):
 
 FirstSpeaker = Annotated[Speaker | None, typer.Option("--first-speaker", help="Who speaks first (outbound: user).")]
 
+RunningSandbox = Annotated[
+    bool, typer.Option("--sandbox", help="Ask the running `sandbox serve` in place of the vendors.")
+]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use simulated vendors on this machine: no account, no cost.")]
 Scenario = Annotated[
     str | None, typer.Option("--scenario", metavar="NAME", help="With --sandbox: what the callee does.")

@@ -56,6 +56,12 @@ class Output:
         """Print one JSON value on one line, ASCII only, so that no terminal obeys what is in it."""
         self._write(self.stdout, json.dumps(value, ensure_ascii=True) + "\n")
 
+    def ready(self, value: Any) -> None:
+        """Print the line that somebody waits for; where it cannot be printed, say so now, not at a server's end."""
+        self.json(value)
+        if self.unprinted:
+            self.warn(f"the ready line could not be printed: {self.unprinted}")
+
     def say(self, text: str) -> None:
         """Tell what happens; silent with `--quiet`."""
         if not self.quiet:
@@ -148,7 +154,7 @@ class Pipe:
             OSError: They cannot be written.
         """
         if self._raw is None:
-            raise OSError(errno.EBADF, "it takes no bytes")
+            raise OSError(errno.EBADF, "standard output is closed")
         try:
             written: int = self._raw.write(data)
             self._raw.flush()

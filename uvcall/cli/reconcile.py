@@ -33,6 +33,7 @@ def reconcile(
     hang_up: Annotated[
         bool, typer.Option("--hang-up", help="Hang up calls that are up, also before their limits are over.")
     ] = False,
+    sandbox: opt.RunningSandbox = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
@@ -40,6 +41,8 @@ def reconcile(
     """Ask carrier and Ultravox about every open attempt, and settle it."""
     context: Context = ctx.obj
     context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
+    if sandbox:
+        context.meet_sandbox()
     return run(context, ids or [], assume_not_placed or [], hang_up=hang_up)
 
 

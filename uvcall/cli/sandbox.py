@@ -58,7 +58,7 @@ def serve(
 
         def ready(line: Mapping[str, Any]) -> None:
             note(line["ultravox"])
-            out.json(line)
+            out.ready(line)
 
         run(sandbox_options(SimpleNamespace(**given)), ready)
     return 0

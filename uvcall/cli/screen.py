@@ -55,6 +55,14 @@ def console(out: Output) -> Console:
     return Console(file=canvas, color_system=None if plain else "auto", highlight=False, emoji=False, markup=False)
 
 
+def note(on: Console, text: str) -> None:
+    """Print a note. A word that is longer than a line, as a link may be, stays in one piece: the terminal folds it."""
+    from rich.text import Text
+
+    words = clean(text)
+    on.print(Text(words, style="yellow"), soft_wrap=any(len(word) > on.width for word in words.split()))
+
+
 def _plain(progress: Progress) -> str:
     if progress.line is not None:
         return f"{progress.line.role}: {progress.line.text}"
@@ -108,7 +116,7 @@ class LiveScreen:
             text = Text.assemble((f"{progress.line.role:>6} ", style), clean(progress.line.text))
             self._console.print(text)
         elif progress.moment is Moment.NOTE:
-            self._console.print(Text(clean(progress.text), style="yellow"))
+            note(self._console, progress.text)
         else:
             self._words = clean(_plain(progress))
             self._since = time.monotonic()

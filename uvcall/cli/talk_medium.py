@@ -96,9 +96,11 @@ def reach(medium: str, manner: Manner, *, sandbox: bool) -> Callable[[JoinUrl], 
         from uvcall.softphone.websocket import WebSocketTransport
 
         return WebSocketTransport
+    from uvcall.cli.context import silencing
     from uvcall.softphone import webrtc
 
-    webrtc.load()
+    with silencing("RUST_LOG"):
+        webrtc.load()
     if sandbox:
         from uvcall.sandbox.room import require
 

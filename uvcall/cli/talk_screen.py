@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, Self
 
 from uvcall.calls.ports import Moment, Progress
 from uvcall.cli.output import Output
-from uvcall.cli.screen import PlainScreen, console
+from uvcall.cli.screen import PlainScreen, console, note
 from uvcall.core.model import Line
 from uvcall.core.printable import clean
 from uvcall.softphone import session as s
@@ -121,7 +121,7 @@ class LiveTalk:
     def progress(self, progress: Progress) -> None:
         """Move the line."""
         if progress.moment is Moment.NOTE:
-            self._note(progress.text)
+            note(self._console, progress.text)
         else:
             self._state = progress.moment.value.replace("_", " ")
 
@@ -139,7 +139,7 @@ class LiveTalk:
     def note(self, news: s.Note) -> None:
         """Print a note."""
         if not news.detail or self._out.verbose:
-            self._note(news.text)
+            note(self._console, news.text)
 
     def joined(self, _: Joined) -> None:
         """Begin to count."""
@@ -160,11 +160,6 @@ class LiveTalk:
     def levels(self, news: Levels) -> None:
         """Show how loud it is."""
         self._levels = news
-
-    def _note(self, text: str) -> None:
-        from rich.text import Text
-
-        self._console.print(Text(clean(text), style="yellow"))
 
     def _say(self, utterance: Utterance) -> None:
         from rich.text import Text

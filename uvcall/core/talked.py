@@ -17,6 +17,7 @@ class Parting(StrEnum):
     AGENT = "agent"  #: the agent's side closed in order
     BROKEN = "broken"  #: the connection was lost
     SILENT = "silent"  #: it stood, and not one word ever came from the agent's side
+    UNSEEN = "unseen"  #: held elsewhere, and whoever could tell does not answer: it may go on
 
 
 class Talked(NamedTuple):
@@ -25,7 +26,7 @@ class Talked(NamedTuple):
     parting: Parting
     lines: tuple[Line, ...] = ()
     call_id: str | None = None  #: as the agent's side gave it
-    joined_at: datetime | None = None  #: None: the agent's side was never reached
+    joined_at: datetime | None = None  #: None: the agent's side was never reached, as far as is known
     ended_at: datetime | None = None
     words: str = ""  #: how the connection ended, in one line
     error: UvcallError | None = None  #: what cut it short, if anything did

@@ -14,6 +14,7 @@ def run_fast(main: Coroutine[Any, Any, None]) -> None:
     # What exists by now stays; looking through all of it would make every call late by ten milliseconds.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+    gc.enable()  # the command line has done without
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main)
 

@@ -207,7 +207,13 @@ class PipeSource:
 
     def open(self) -> None:
         """Begin to read."""
-        threading.Thread(target=self._fill, daemon=True, name="uvcall-pipe").start()
+        try:
+            # The thread's own: the number of a stream that somebody closes is soon that of another file.
+            descriptor = os.dup(self._stream.fileno())
+        except (OSError, ValueError):
+            self._ended = True
+            return
+        threading.Thread(target=self._fill, args=(descriptor,), daemon=True, name="uvcall-pipe").start()
 
     def read(self, size: int) -> bytes | None:
         """Return the next piece; the odd byte of a pipe that was cut in the middle of a sample is dropped."""
@@ -225,9 +231,8 @@ class PipeSource:
             self._closed = True
             self._room.notify()
 
-    def _fill(self) -> None:
+    def _fill(self, descriptor: int) -> None:
         try:
-            descriptor = self._stream.fileno()
             while not self._closed:
                 # The thread must not sit in a read that never returns when the program ends.
                 if not select.select([descriptor], [], [], 0.5)[0]:
@@ -238,6 +243,7 @@ class PipeSource:
                 self._keep(piece)
         except (OSError, ValueError):
             pass  # a pipe that breaks has ended
+        os.close(descriptor)
         with self._room:
             self._ended = True
 

@@ -51,7 +51,7 @@ class Manner:
     half_duplex: bool = False
     writes: bool = False
     linger_s: float | None = None
-    silent_s: float = 15.0
+    silent_s: float = 12.0
     leave_s: float = 2.0
     tools: Mapping[str, ClientTool] = field(default_factory=dict)
     tool_limit_s: float = DEFAULT_LIMIT_S

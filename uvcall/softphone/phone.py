@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from uvcall.core.model import Line
 from uvcall.core.secret import JoinUrl
 from uvcall.core.talked import Parting, Talked
 from uvcall.errors import LocalError, UvcallError
@@ -58,6 +57,7 @@ class Softphone:
         self._waiting: list[Callable[[Conversation], None]] = []
         self._lock = threading.Lock()
         self._opened = False
+        self._joined_at: datetime | None = None
 
     def open(self) -> None:
         """Open the devices: who has none need not have created a call.
@@ -105,9 +105,11 @@ class Softphone:
         """Say whether the person is heard."""
         return self._open
 
-    def lines(self) -> tuple[Line, ...]:
-        """Return the transcript so far."""
-        return self._talk.session.lines() if self._talk is not None else ()
+    def left(self) -> Talked:
+        """Return what is known of a conversation that is not waited for: it ends with the process."""
+        lines = self._talk.session.lines() if self._talk is not None else ()
+        call_id = self._talk.session.call_id if self._talk is not None else None
+        return Talked(Parting.USER, lines, call_id, self._joined_at, self._wall() if self._joined_at else None, "left")
 
     def _call(self, work: Callable[[Conversation], None]) -> None:
         """Do the work in the running loop, or as soon as there is one."""
@@ -120,7 +122,6 @@ class Softphone:
 
     async def _main(self, url: JoinUrl) -> Talked:
         source, sink = self._devices
-        joined_at: datetime | None = None
         talk = Conversation(self._reach(url), source, sink, self._manner, self._tell, self._tape, self._open)
         with self._lock:
             self._loop, self._talk = asyncio.get_running_loop(), talk
@@ -131,7 +132,7 @@ class Softphone:
             if not self._opened:
                 self.open()
             if await talk.reach():
-                joined_at = self._wall()
+                self._joined_at = self._wall()
                 await talk.hold()
         except UvcallError as error:
             talk.error = talk.error or error
@@ -141,8 +142,8 @@ class Softphone:
             parting=talk.parting or Parting.USER,
             lines=talk.session.lines(),
             call_id=talk.session.call_id,
-            joined_at=joined_at,
-            ended_at=self._wall() if joined_at else None,
+            joined_at=self._joined_at,
+            ended_at=self._wall() if self._joined_at else None,
             words=talk.words,
             error=talk.error,
         )

@@ -14,7 +14,7 @@ from uvcall.core.model import Line
 from uvcall.core.wire import ultravox as uv
 from uvcall.core.wire.events import WireError
 from uvcall.core.wire.ultravox_messages import Medium, Urgency
-from uvcall.errors import ContractBroken
+from uvcall.errors import ContractBroken, ProviderRefused, UvcallError
 from uvcall.softphone.state import Happening, Phase, step
 from uvcall.softphone.transcript import TranscriptBook, Utterance
 
@@ -90,7 +90,7 @@ class Note:
 class Give:
     """Give the conversation up: the other side is not what it should be."""
 
-    error: ContractBroken
+    error: UvcallError
 
 
 Effect = Send | Play | DropPlayback | RunTool | Spoken | AgentState | Started | RoundTrip | Note | Give
@@ -170,6 +170,7 @@ class Session:
 
     def heard_data(self, text: str, now: float) -> None:
         """Take a data message: one that cannot be read is noted and passed over, one of an unknown type just so."""
+        first = self.phase is Phase.OPEN
         self.phase = step(self.phase, Happening.HEARD)
         try:
             message = uv.decode(text)
@@ -181,7 +182,10 @@ class Session:
                 self.out.append(Give(ContractBroken(words, hint="take a fresh join URL", peer="ultravox")))
             return
         take = _TAKERS.get(type(message))
-        if take is None:
+        if first and isinstance(message, uv.Other) and message.type == "room_info":
+            words = "the join URL is of a WebRTC call: it names a room"
+            self.out.append(Give(ProviderRefused(words, hint="--medium webrtc joins it", peer="ultravox")))
+        elif take is None:
             kind = message.type if isinstance(message, uv.Other) else type(message).__name__
             self._note(f"Ultravox says {kind[:64]}", detail=True)
         else:

@@ -23,9 +23,11 @@ from uvcall.softphone.signal_guard import SignalGuard
 from uvcall.softphone.transport import Arrival, AudioIn, DataIn, Ended
 from uvcall.softphone.websocket import WebSocketTransport
 
-#: Seconds from the open socket to the place where the room is, and from there until sound can flow.
+#: Seconds from the open socket to the place where the room is, and from the beginning until sound can flow.
 ROOM_INFO_S: Final = 10.0
-ROOM_S: Final = 12.0
+REACH_S: Final = 13.0
+#: Seconds that the SDK is given to find back to a room that was lost. It takes about three, and gives up after 25.
+RESUME_S: Final = 10.0
 #: Bytes of a data message from which on the socket carries it, as Ultravox's SDKs have it.
 _LARGEST_PACKET: Final = 1024
 #: Milliseconds of the person's voice that the SDK keeps at most: what is kept is heard later for the rest of the call.
@@ -43,7 +45,10 @@ _OTHERWISE: Final = "the WebSocket medium needs neither: leave --medium webrtc o
 
 
 def load() -> Any:
-    """Import LiveKit's SDK, which then says nothing on the terminal.
+    """Import LiveKit's SDK, which then says nothing through `logging`, and start its library.
+
+    The library has a log of its own besides, for as long as Python's is not there: at a process's end, to stderr. What
+    it writes there is settled by `RUST_LOG` at this moment.
 
     Raises:
         LocalError: The extra is not installed.
@@ -52,12 +57,14 @@ def load() -> Any:
     log.addHandler(logging.NullHandler())
     log.propagate = False
     try:
-        return import_module("livekit.rtc")
+        rtc = import_module("livekit.rtc")
+        rtc.AudioResampler(48_000, 16_000)  # anything that the library makes
     except (ImportError, OSError) as error:  # OSError: the wheel's library does not fit this machine
         raise LocalError(
             "the WebRTC medium needs LiveKit's SDK, which is not installed",
             hint=f"pip install 'uvcall[webrtc]'; {_OTHERWISE}",
         ) from error
+    return rtc
 
 
 class WebRtcTransport:
@@ -81,16 +88,18 @@ class WebRtcTransport:
         self._rtc: Any = None
         self._room: Any = None
         self._source: Any = None
+        self._patience: asyncio.TimerHandle | None = None
 
     async def connect(self) -> None:
         """Open the socket and enter the room. Raises as `Transport.connect`, and LocalError without the extra."""
         self._rtc = await asyncio.to_thread(load)
+        due = asyncio.get_running_loop().time() + REACH_S
         await self._socket.connect()
         try:
             arrivals = self._socket.arrivals()
-            place, token = await self._room_info(arrivals)
+            place, token = await self._room_info(arrivals, due)
             self._begin(self._relay(arrivals), "socket")
-            await self._enter(place, token)
+            await self._enter(place, token, due)
         except BaseException:
             await self.close()
             raise
@@ -124,6 +133,7 @@ class WebRtcTransport:
 
     async def close(self) -> None:
         """Leave the room and close the socket."""
+        self._found()
         room, self._room, self._source = self._room, None, None
         for task in self._tasks:
             task.cancel()
@@ -134,14 +144,15 @@ class WebRtcTransport:
             await self._guard.close()
         await self._socket.close()
 
-    async def _room_info(self, arrivals: AsyncIterator[Arrival]) -> tuple[str, str]:
+    async def _room_info(self, arrivals: AsyncIterator[Arrival], due: float) -> tuple[str, str]:
         """Return the room's URL and the token for it, which the socket says first."""
+        now = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(ROOM_INFO_S):
+            async with asyncio.timeout_at(min(due, now + ROOM_INFO_S)):
                 first = await anext(arrivals)
         except TimeoutError:
             raise Temporary(
-                f"Ultravox has not said within {ROOM_INFO_S:g} s where the room is",
+                "Ultravox has not said in time where the room is",
                 hint="run it again in a moment",
                 peer=_PEER,
             ) from None
@@ -166,14 +177,16 @@ class WebRtcTransport:
         at_home = parts.hostname in LOOPBACK_HOSTS and join.hostname in LOOPBACK_HOSTS
         return bool(parts.hostname) and (parts.scheme == "wss" or (parts.scheme == "ws" and at_home))
 
-    async def _enter(self, place: str, token: str) -> None:
+    async def _enter(self, place: str, token: str, due: float) -> None:
         rtc = self._rtc
         room = self._room = rtc.Room()
         room.on("track_subscribed", self._subscribed)
         room.on("data_received", lambda packet: self._queue.put_nowait(DataIn(packet.data.decode(errors="replace"))))
+        room.on("reconnecting", self._missed)
+        room.on("reconnected", self._found)
         room.on("disconnected", self._disconnected)
         try:
-            async with asyncio.timeout(ROOM_S):
+            async with asyncio.timeout_at(due):
                 self._guard = SignalGuard(place)
                 await room.connect(await self._guard.open(), token, rtc.RoomOptions(single_peer_connection=False))
                 self._source = rtc.AudioSource(self._rate, 1, queue_size_ms=_QUEUE_MS)
@@ -186,7 +199,7 @@ class WebRtcTransport:
                 await me.publish_data(b"", destination_identities=[me.identity])
         except TimeoutError:
             raise Temporary(
-                f"no media connection with the room came about within {ROOM_S:g} s",
+                f"no media connection with the room came about within {REACH_S:g} s",
                 hint=f"WebRTC needs UDP, and a network interface beside loopback; {_OTHERWISE}",
                 peer=_PEER,
             ) from None
@@ -220,6 +233,16 @@ class WebRtcTransport:
     def _disconnected(self, reason: Any) -> None:
         in_order = int(reason) in _IN_ORDER
         self._queue.put_nowait(Ended(in_order, "the room was closed" if in_order else "the room was lost"))
+
+    def _missed(self) -> None:
+        """Wait for the SDK to find back to the room, but not for long."""
+        self._found()
+        self._patience = asyncio.get_running_loop().call_later(RESUME_S, self._disconnected, 0)
+
+    def _found(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _begin(self, work: Any, name: str) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work, name=name)

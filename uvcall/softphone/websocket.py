@@ -17,7 +17,7 @@ from uvcall.errors import ProviderRefused, Temporary, UvcallError
 from uvcall.softphone.transport import Arrival, AudioIn, DataIn, Ended
 
 #: Seconds until the socket stands, name lookup and TLS included.
-CONNECT_S: Final = 15.0
+CONNECT_S: Final = 12.0
 #: Seconds between two pings of the socket itself; half as long is waited for the answer. What stops is found out so.
 HEARTBEAT_S: Final = 10.0
 #: Half a minute of 48,000 Hz is 2.9 MB, and nobody sends as much in one message.
