@@ -39,7 +39,7 @@ INBOUND = {
     "uvcall/async_ultravox.py",
     "uvcall/kept_alive.py",
     *(f"uvcall/calls/{name}.py" for name in ("agent_news", "answer", "call_control")),
-    *(f"uvcall/server/{name}.py" for name in ("door", "inbound", "ledger", "site", "workers")),
+    *(f"uvcall/server/{name}.py" for name in ("door", "inbound", "ledger", "site", "tally", "workers")),
 }
 
 #: The contract's table of exit codes: scripts are written against it.

@@ -10,6 +10,7 @@ from support.rooms import PATIENCE_S, RATE, hall, needs_livekit, until, visitor
 from support.stage import goertzel, loudest, make_world, tone
 
 from uvcall.sandbox import room
+from uvcall.sandbox.room_schema import messages
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("webrtc")]
 
@@ -156,3 +157,29 @@ def test_an_offer_that_no_media_can_come_of_ends_the_visit():
         return one.how
 
     assert asyncio.run(talk()) == ["failed"]
+
+
+def test_a_client_that_is_gone_before_it_is_answered_has_left_all_the_same(monkeypatch):
+    """Its farewell is read, although the answer to what it said before cannot be sent any more."""
+
+    async def late(self, request):
+        await until(lambda: self._request.transport is None or self._request.transport.is_closing())
+        return b"an answer"
+
+    monkeypatch.setattr(room.Room, "_answer", late)
+
+    async def talk():
+        async with hall(make_world()) as one:
+            async with (
+                aiohttp.ClientSession() as http,
+                http.ws_connect(f"{one.url}/rtc?access_token={one.room.token}") as socket,
+            ):
+                for _ in "join", "offer":
+                    await socket.receive_bytes()
+                for says in ({"ping_req": {}}, {"leave": {}}):
+                    await socket.send_bytes(messages()["SignalRequest"](**says).SerializeToString())
+                await http.close()
+            await asyncio.wait_for(one.gone.wait(), PATIENCE_S)
+        return one.how
+
+    assert asyncio.run(talk()) == ["left"]

@@ -18,6 +18,7 @@ from uvcall.core.secret import JoinUrl
 from uvcall.core.webhook import HttpRequest
 from uvcall.core.wire import ultravox_webhook, wire
 from uvcall.server.inbound import webhook_secret
+from uvcall.server.tally import Kin
 
 EVERY = pytest.mark.parametrize("provider", Provider)
 FALLBACK = "Sorry, nobody can take your call."
@@ -75,9 +76,9 @@ def test_duplicates_get_the_same_bytes_and_one_call_is_created_and_nothing_after
 def test_a_restart_and_another_worker_answer_the_same_and_create_nothing(provider, tmp_path):
     async def main():
         async with ultravox_at(Ultravox(delay_s=0.2)) as peer:
-            async with serving(tmp_path, peer, port=(port := callers.free_port()), shared=True) as one:
+            async with serving(tmp_path, peer, port=(port := callers.free_port()), kin=Kin()) as one:
                 ring = callers.ring(provider, one.base, 3)
-                async with serving(tmp_path, peer, port=port, shared=True) as other:
+                async with serving(tmp_path, peer, port=port, kin=Kin()) as other:
                     # The kernel deals connections out: with so many, both processes' places get some.
                     answers = await asyncio.gather(*(one.ask(ring) for _ in range(16)))
                     told = [house.said("answered") for house in (one, other)]

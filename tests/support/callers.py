@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import socket
 import sys
 import time
@@ -248,9 +249,11 @@ def place(directory: Path, ultravox_port: int, rules: Rules = OPEN_DOORS, **more
     )  # fmt: skip
 
 
-def _inbound(where: Any, pipe: Any, log: str) -> None:
+def _inbound(where: Any, pipe: Any, log: str, files: int) -> None:
     from uvcall.server import inbound
 
+    if files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     with open(log, "a", encoding="utf-8") as lines:
         inbound.run(where, pipe.send, lambda line: print(json.dumps(line), file=lines))
 
@@ -329,9 +332,9 @@ def ultravox(delay_s: float = 0.0) -> Iterator[int]:
 
 
 @contextmanager
-def serving(where: Any, log: str = os.devnull) -> Iterator[tuple[Any, int]]:
-    """The real server in a process of its own: the process and its port."""
-    with process(_inbound, where, PIPE, log) as (child, ready):
+def serving(where: Any, log: str = os.devnull, *, files: int = 0) -> Iterator[tuple[Any, int]]:
+    """The real server in a process of its own, which may have so many files open: the process and its port."""
+    with process(_inbound, where, PIPE, log, files) as (child, ready):
         yield child, urlsplit(ready["routes"]["twilio"]).port
 
 

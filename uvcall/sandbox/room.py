@@ -189,7 +189,9 @@ class Room:
                 return "left"
             answer = await self._answer(request)
             if answer is not None:
-                await socket.send_bytes(answer)
+                # Who has gone meanwhile may have said so: that is still to be read.
+                with contextlib.suppress(ConnectionError):
+                    await socket.send_bytes(answer)
 
     async def _answer(self, request: signal.Request) -> bytes | None:
         """Do what the client asks for; return what it is told.

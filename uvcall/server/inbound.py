@@ -30,6 +30,7 @@ from uvcall.server.door import Door
 from uvcall.server.ledger import AsyncLedger
 from uvcall.server.metrics import Metrics
 from uvcall.server.site import Journal, Log, Site, both, where
+from uvcall.server.tally import Kin, Tally
 
 T = TypeVar("T")
 
@@ -41,6 +42,8 @@ _SPEAK_S: Final = 0.5
 POLL_S: Final = 5.0
 _ASKED: Final = 20
 _BACKLOG: Final = 1024
+#: Files that a full house has open: a caller takes two sockets.
+_FILES: Final = 16_384
 #: The name of the secret in the ledger.
 SIGNS: Final = "ultravox_webhook"
 LOCK: Final = "inbound.lock"
@@ -63,7 +66,7 @@ class Place:
     metrics_port: int = 0
     telnyx: Account | None = None  #: gives commands about callers of Call Control
     control_stream: StreamOptions = field(default_factory=StreamOptions)
-    shared: bool = False  #: several workers listen on the one port
+    kin: Kin | None = None  #: the other workers that listen on the one port, if there are any
     #: Leads callers here once somebody listens (for the ready line: what it has done), and away before nobody does.
     lead: Callable[[], Mapping[str, Any]] | None = None
     release: Callable[[], None] | None = None
@@ -132,7 +135,6 @@ def run(place: Place, announce: Callable[[Mapping[str, Any]], None], log: Log) -
     Raises:
         LocalError: The port or the state directory cannot be had.
     """
-    more_files()
     return asyncio.run(serve(place, announce, log))
 
 
@@ -150,21 +152,20 @@ async def serve(
     agents = AsyncUltravox(place.api_key, base_url=place.ultravox_url)
     answering = Answering(place.house, agents, kept, journal.watch, open=still_open)
     control, hang_up = _call_control(place, answering)
+    metrics = Metrics(lambda: len(kept.book.live), lambda: kept.book.seconds_today(time.time()) / 60.0)
+    journal.metrics, tally = metrics, Tally(metrics, place.kin or Kin())
     door: Door | None = None
     poller: asyncio.Task[None] | None = None
     # Ctrl-C reaches every process of a terminal: a worker leaves it to the one that started it.
-    numbers = (signal.SIGTERM,) if place.shared else (signal.SIGTERM, signal.SIGINT)
+    numbers = (signal.SIGTERM,) if place.kin else (signal.SIGTERM, signal.SIGINT)
     try:
-        sock = listen(place.host, place.port, shared=place.shared)
+        sock = listen(place.host, place.port, shared=place.kin is not None)
         host = f"[{place.host}]" if ":" in place.host else place.host
         base = (place.base or f"http://{host}:{sock.getsockname()[1]}").rstrip("/")
         site = Site(answering, journal, base, secret, lambda: _unready(site, answering, kept))
-        metrics = Metrics(lambda: len(kept.book.live), lambda: kept.book.seconds_today(time.time()) / 60.0)
-        journal.metrics = metrics
-        beside = listen("127.0.0.1", place.metrics_port)
-        door = Door(both(site, metrics, beside.getsockname()), [sock, beside], backlog=_BACKLOG)
-        await door.begin()
+        door, counts = _door(place, sock, site, tally)
         loop.set_exception_handler(lambda _, trouble: _bug(journal, trouble))
+        await door.begin()
         for number in numbers:
             with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
                 loop.add_signal_handler(number, _signal, number, stop)
@@ -175,7 +176,7 @@ async def serve(
                 "ready": True,
                 "listening": f"http://{host}:{sock.getsockname()[1]}",
                 "routes": site.routes(),
-                "metrics": f"http://127.0.0.1:{beside.getsockname()[1]}/metrics",
+                **counts,
                 **(await _aside(place.lead) or {}),
             }
         )
@@ -192,14 +193,25 @@ async def serve(
             poller.cancel()
         if door is not None:
             await door.end()
+        await tally.close()
         await agents.close()
         await kept.close()
         hang_up()
         for number in numbers:
             with suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.remove_signal_handler(number)
-    journal.write("stopped")
+    journal.stop()
     return 0
+
+
+def _door(place: Place, sock: socket.socket, site: Site, tally: Tally) -> tuple[Door, dict[str, str]]:
+    """Return the door to the site, and the address of the counts: among several processes at the first alone."""
+    if place.kin is not None and place.kin.first is not None:
+        return Door(site, [sock], backlog=_BACKLOG, files=more_files()), {}
+    beside = listen("127.0.0.1", place.metrics_port)
+    at = beside.getsockname()
+    door = Door(both(site, tally, at), [sock, beside], backlog=_BACKLOG, files=more_files())
+    return door, {"metrics": f"http://127.0.0.1:{at[1]}/metrics"}
 
 
 async def _aside(work: Callable[[], T] | None) -> T | None:
@@ -234,15 +246,20 @@ def tune() -> None:
     gc.enable()
 
 
-def more_files() -> None:
-    """Raise the number of sockets that this process may hold to what it is allowed: a caller takes two."""
+def more_files() -> int:
+    """Raise the number of files that this process may hold to what it is allowed, if it wants so many; return it."""
+    soft = 1024
     with suppress(ImportError, OSError, ValueError):
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 16_384 if hard == resource.RLIM_INFINITY else min(hard, 16_384)
+        wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+        if soft == resource.RLIM_INFINITY:
+            return _FILES
         if soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return soft
 
 
 def _signal(number: int, stop: asyncio.Event) -> None:
@@ -262,14 +279,16 @@ def _bug(journal: Journal, trouble: Mapping[str, Any]) -> None:
 
 async def _drain(site: Site, door: Door) -> None:
     """Take nobody in any more; answer those who are in."""
-    door.close()
+    await door.close()
     loop = asyncio.get_running_loop()
     begun = loop.time()
-    # Whoever is connected may be about to speak.
+    # Whoever is connected may be about to speak, and whoever speaks is heard out.
     while loop.time() - begun < DRAIN_S:
-        if not site.in_progress and (not door.open or loop.time() - begun > _SPEAK_S):
-            break
         await asyncio.sleep(0.02)
+        if site.in_progress or door.spoken_to:
+            continue
+        if not door.open or loop.time() - begun > _SPEAK_S:
+            break
     await door.end()
 
 

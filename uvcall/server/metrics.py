@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, values
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 TYPE: Final = CONTENT_TYPE_LATEST
+#: What one process has counted: name, labels and value of each sample that can be added up.
+Counts = list[tuple[str, list[tuple[str, str]], float]]
+
+# Else an environment variable that is meant for other programs has it write each count into their files.
+values.ValueClass = values.MutexValue
 _SECONDS: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0, 8.0)
 
 
@@ -48,15 +53,53 @@ class Metrics:
                 self._count(carrier, "shed")
                 self._shed.inc()
 
-    def text(self) -> bytes:
-        """Return all of it as Prometheus reads it."""
-        return generate_latest(self._registry)
+    def text(self, others: Iterable[Counts] = ()) -> bytes:
+        """Return all of it as Prometheus reads it, with what other processes have counted."""
+        return generate_latest(_Sum(self._registry, others))
+
+    def counts(self) -> Counts:
+        """Return what can be added up. Gauges look at what all processes share."""
+        return [
+            (sample.name, sorted(sample.labels.items()), sample.value)
+            for family in self._registry.collect()
+            if family.type != "gauge"
+            for sample in family.samples
+        ]
 
     def _count(self, carrier: str, result: str) -> None:
         found = self._results.get((carrier, result))
         if found is None:
             found = self._results[carrier, result] = self._webhooks.labels(carrier, result)
         found.inc()
+
+
+class _Sum(CollectorRegistry):
+    """A registry's counts and those of others."""
+
+    def __init__(self, own: CollectorRegistry, others: Iterable[Counts]) -> None:
+        super().__init__()
+        self._own = own
+        self._more: dict[str, dict[tuple[tuple[str, str], ...], list[float]]] = {}
+        for name, labels, value in (one for other in others for one in other):
+            found = self._more.setdefault(name, {})
+            found.setdefault(tuple((key, word) for key, word in labels), []).append(value)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each family, summed up."""
+        for family in self._own.collect():
+            yield family if family.type == "gauge" else self._summed(family)
+
+    def _summed(self, family: Metric) -> Metric:
+        found = {(one.name, tuple(sorted(one.labels.items()))): [one.value] for one in family.samples}
+        ends = ("_total", "_created") if family.type == "counter" else ("_bucket", "_count", "_sum", "_created")
+        for end in ends:
+            for labels, more in self._more.get(family.name + end, {}).items():
+                found.setdefault((family.name + end, labels), []).extend(more)
+        family.samples = []
+        for (name, labels), each in found.items():
+            # Since when it counts is no count: the first of them.
+            family.add_sample(name, dict(labels), min(each) if name.endswith("_created") else sum(each))
+        return family
 
 
 def _kind(reason: str) -> str:

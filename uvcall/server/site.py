@@ -23,6 +23,7 @@ from uvcall.core.wire import plivo_webhook, telnyx_webhook, twilio_webhook, ultr
 from uvcall.server.diagnosis import signed_url
 from uvcall.server.door import body_of, refusal
 from uvcall.server.metrics import TYPE, Metrics
+from uvcall.server.tally import Tally, Untold
 
 #: Without one of these the body is not even read.
 _SIGNED_BY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -49,7 +50,7 @@ class Journal:
     def __init__(self, log: Log, now: Callable[[], float] = time.time) -> None:
         self._log = log
         self._now = now
-        self._last: dict[tuple[str, ...], tuple[float, int]] = {}
+        self._last: dict[tuple[str, str, str], tuple[float, int]] = {}
         self.metrics: Metrics | None = None
         self.diagnose: Callable[[str, HttpRequest], Mapping[str, Any]] | None = None
 
@@ -78,7 +79,19 @@ class Journal:
         """Write one line."""
         self._log({"at": _stamp(int(self._now())), "event": event, **facts})
 
-    def _skipped(self, about: tuple[str, ...], every_s: float) -> int | None:
+    def stop(self) -> None:
+        """Write the last lines."""
+        self.rest()
+        self.write("stopped")
+
+    def rest(self) -> None:
+        """Say how often what was left out since it was last told."""
+        for (event, carrier, reason), (_, skipped) in self._last.items():
+            if skipped:
+                self.write(event, carrier=carrier, reason=reason, more=skipped)
+        self._last.clear()
+
+    def _skipped(self, about: tuple[str, str, str], every_s: float) -> int | None:
         """Return how often this was left out since it was last told, or None when it is left out again."""
         now = self._now()
         last, skipped = self._last.get(about, (-every_s, 0))
@@ -86,7 +99,7 @@ class Journal:
             self._last[about] = (last, skipped + 1)
             return None
         if len(self._last) > 200:
-            self._last.clear()
+            self.rest()
         self._last[about] = (now, 0)
         return skipped
 
@@ -184,14 +197,18 @@ class Site:
         return {**configured, "signed": found, "mend": "set --public-url to what the carrier calls, without the route"}
 
 
-def both(site: Site, metrics: Metrics, metrics_at: tuple[str, int]) -> ASGIApp:
+def both(site: Site, tally: Tally, metrics_at: tuple[str, int]) -> ASGIApp:
     """Return the application behind two sockets: the site, and `GET /metrics` at an address of its own."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["server"] != metrics_at:
             await site(scope, receive, send)
         elif scope["path"] == "/metrics" and scope["method"] == "GET":
-            await Response(metrics.text(), headers={"Content-Type": TYPE})(scope, receive, send)
+            try:
+                answer = Response(await tally.text(), headers={"Content-Type": TYPE})
+            except Untold:
+                answer = Response("a worker does not answer\n", 503, media_type="text/plain")
+            await answer(scope, receive, send)
         else:
             await Response("GET /metrics\n", 404, media_type="text/plain")(scope, receive, send)
 

@@ -1,6 +1,6 @@
 """Several processes behind one port, for more callers than one can answer; the kernel deals them out.
 
-They share the ledger, so a call that rings at two of them is still created once.
+They share the ledger, so a call that rings at two of them is still created once, and the first tells what all count.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Final
 from uvcall.errors import LocalError, UvcallError
 from uvcall.server import inbound
 from uvcall.server.site import Log
+from uvcall.server.tally import Kin
 
 #: Seconds that a worker may take until it listens.
 _READY_S: Final = 20.0
@@ -30,14 +31,17 @@ def run(place: inbound.Place, count: int, announce: Callable[[Mapping[str, Any]]
     # Forked, so that what holds secrets needs no way into another process; there are no threads yet.
     context = multiprocessing.get_context("fork")
     pipes, children = [], []
-    for number in range(count):
+    family = Kin.of(count)
+    for number, kin in enumerate(family):
         ours, theirs = context.Pipe(duplex=False)
-        metrics = place.metrics_port + number if place.metrics_port else 0
-        one = replace(place, shared=True, metrics_port=metrics, lead=None, release=None)
-        children.append(context.Process(target=_work, args=(one, theirs, log), name=f"worker {number}"))
+        one = replace(place, kin=kin, lead=None, release=None)
+        strangers = [other for other in family if other is not kin]
+        children.append(context.Process(target=_work, args=(one, theirs, log, strangers), name=f"worker {number}"))
         children[-1].start()
         theirs.close()
         pipes.append(ours)
+    for kin in family:
+        kin.close()
 
     def stop() -> None:
         for child in children:
@@ -69,7 +73,7 @@ def run(place: inbound.Place, count: int, announce: Callable[[Mapping[str, Any]]
         except UvcallError:
             end()
             raise
-        announce({**ready[0], **led, "metrics": [one["metrics"] for one in ready], "workers": count})
+        announce({**ready[0], **led, "workers": count})
         # One that fell takes the others along: a supervisor starts all of them anew.
         if not asked:
             wait([bell, *(child.sentinel for child in children)])
@@ -93,7 +97,9 @@ def _ready(pipe: Connection) -> Mapping[str, Any]:
     return said
 
 
-def _work(place: inbound.Place, pipe: Connection, log: Log) -> None:
+def _work(place: inbound.Place, pipe: Connection, log: Log, strangers: list[Kin]) -> None:
+    for kin in strangers:
+        kin.close()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
