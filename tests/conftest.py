@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.request
@@ -20,6 +22,40 @@ ROOT = Path(__file__).parents[1]
 #: Examples are searched anew in each run; how long one takes on a busy machine says nothing.
 settings.register_profile("uvcall", deadline=None, database=None)
 settings.load_profile("uvcall")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what one worker carries out in one piece: the others see to the rest meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one worker have all modules of an `xdist_group`.
+
+    pytest-xdist 3.8 writes a group's name into the tests' ids, which pytest 9.2 builds anew: no group would be left.
+    """
+    from xdist.scheduler import LoadGroupScheduling
+
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    marked = re.compile(r'xdist_group\("(\w+)"\)')
+    texts = {
+        file.relative_to(ROOT).as_posix(): file.read_text("utf-8") for file in Path(__file__).parent.rglob("test_*.py")
+    }
+    groups = {path: found[1] for path, text in texts.items() if (found := marked.search(text))}
+
+    class InGroups(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return groups.get(nodeid.partition("::")[0], nodeid)
+
+    return InGroups(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector away from the tests themselves: they stay until the end, and it would look at them all each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import json
+import os
 import pkgutil
 import re
 import subprocess
@@ -38,7 +39,7 @@ INBOUND = {
     "uvcall/async_ultravox.py",
     "uvcall/kept_alive.py",
     *(f"uvcall/calls/{name}.py" for name in ("agent_news", "answer", "call_control")),
-    *(f"uvcall/server/{name}.py" for name in ("door", "inbound", "ledger", "site", "workers")),
+    *(f"uvcall/server/{name}.py" for name in ("door", "inbound", "ledger", "site", "tally", "workers")),
 }
 
 #: The contract's table of exit codes: scripts are written against it.
@@ -130,8 +131,8 @@ def test_the_code_is_formatted():
 
 
 @pytest.mark.timeout(400)
-def test_mypy_strict_finds_nothing(tmp_path):
-    tool("mypy", "--cache-dir", str(tmp_path), timeout=390)
+def test_mypy_strict_finds_nothing():
+    tool("mypy", "--cache-dir", os.devnull, timeout=390)
 
 
 # What a command pays for

@@ -366,7 +366,7 @@ def test_nothing_to_do(run_uvcall, env):
     assert (ran.code, ran.json) == (0, [])
 
 
-@pytest.mark.parametrize("argv", [["0123456789"], ["--assume-not-placed", "0123456789"], ["\udc80"]])
+@pytest.mark.parametrize("argv", [["0123456789"], ["--assume-not-placed", "0123456789"], ["\u202e"]])
 def test_an_id_that_there_is_not(run_uvcall, argv):
     ran = run_uvcall("reconcile", *argv)
     assert (ran.code, ran.stdout) == (2, "")

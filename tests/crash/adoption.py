@@ -40,10 +40,10 @@ def carry_out(given: Case, nest: Nest) -> dict[str, Any]:
         told = nest.run(argv=[*case.dial(given), "--detach"], env=env, quick=False)
         record = json.loads(told["out"])
         (attempt,) = case.attempts(home)
+        at = case.when(home, attempt["attempt_id"])
         history = running.history()
     legs = [event for event in history if event["type"] == "call.placed"]
     asked = [event for event in history if event["type"] == "request" and case.creates_leg(event)]
-    at = dict(reversed(attempt["steps"]))
     adopted = record["placed"] == "yes" and "placed" in at
     wrong = [] if len(legs) == 1 else [f"{len(legs)} legs"]
     if len(asked) != 1:

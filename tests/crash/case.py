@@ -241,8 +241,8 @@ def _judge(one: _Run, nest: Nest) -> None:
     one.the_same_order_again(again)
     one.another_order(plain)
     deadline = time.monotonic() + PATIENCE_S
-    while _alive(running) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    while _in_time(running) and time.monotonic() < deadline:
+        time.sleep(0.02)
     one.settle()
     _look_back(verdict, running.history(), one.attempts())
 
@@ -256,11 +256,16 @@ def _end_trouble(running: Any) -> None:
     urllib.request.urlopen(request, timeout=10).close()
 
 
-def _alive(running: Any) -> set[str]:
-    """Return the legs that are up, by the sandbox's own history."""
-    phones = [event for event in running.history() if event["peer"] != "ultravox"]
-    legs = {event["carrier_call_id"] for event in phones if event["type"] == "call.placed"}
-    return legs - {event["carrier_call_id"] for event in phones if event["type"] == "call.ended"}
+def _in_time(running: Any) -> set[str]:
+    """Return the legs that are up, by the sandbox's own history, and not yet older than any may become."""
+    oldest = running.world.pace.now() - timedelta(seconds=LIFE_S + LATE_S)
+    born: dict[str, str] = {}
+    for event in running.history():
+        if event["type"] == "call.placed":
+            born[event["carrier_call_id"]] = event["at"]
+        elif event["type"] == "call.ended" and event["peer"] != "ultravox":
+            born.pop(event["carrier_call_id"], None)
+    return {leg for leg, at in born.items() if datetime.fromisoformat(at) >= oldest}
 
 
 def attempts(home: Path) -> list[dict[str, Any]]:
@@ -272,10 +277,17 @@ def attempts(home: Path) -> list[dict[str, Any]]:
     with open_journal(home / "state") as journal:
         found = journal.recent(10)
         return [
-            {"attempt_id": entry.attempt_id, "placed": entry.placed, "open": entry.open, "state": entry.state.value,
-             "steps": [(taken.step, taken.at.timestamp()) for taken in journal.history(entry.attempt_id)]}
+            {"attempt_id": entry.attempt_id, "placed": entry.placed, "open": entry.open, "state": entry.state.value}
             for entry in reversed(found)
-        ]  # fmt: skip
+        ]
+
+
+def when(home: Path, attempt_id: str) -> dict[str, float]:
+    """Return when the attempt first took each of its steps, in seconds of the journal's clock."""
+    from uvcall.journal import open_journal
+
+    with open_journal(home / "state") as journal:
+        return dict(reversed([(taken.step, taken.at.timestamp()) for taken in journal.history(attempt_id)]))
 
 
 def _look_back(verdict: Verdict, history: list[dict[str, Any]], known: list[dict[str, Any]]) -> None:

@@ -199,7 +199,7 @@ def sabotage(name: str) -> None:
 
         CarrierLine.place = place  # type: ignore[method-assign]  # that is the sabotage
     elif name == "no-limits":
-        case.RING_S = 600  # asked for, and not what the judge allows
+        case.RING_S = 300  # asked for, and longer than the judge allows anything to last
 
 
 def steps_of(count: int, chance: random.Random) -> list[int]:

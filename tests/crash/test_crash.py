@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+#: One after the other, by one worker: each keeps ten runs in the air, behind whatever else is being tested.
+pytestmark = pytest.mark.xdist_group("crash")
+
 RUN = Path(__file__).with_name("run.py")
 ZEROS = (
     "numbers rung twice for one order",

@@ -200,7 +200,7 @@ async def serve(
         for number in numbers:
             with suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.remove_signal_handler(number)
-    journal.write("stopped")
+    journal.stop()
     return 0
 
 

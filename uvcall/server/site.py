@@ -50,7 +50,7 @@ class Journal:
     def __init__(self, log: Log, now: Callable[[], float] = time.time) -> None:
         self._log = log
         self._now = now
-        self._last: dict[tuple[str, ...], tuple[float, int]] = {}
+        self._last: dict[tuple[str, str, str], tuple[float, int]] = {}
         self.metrics: Metrics | None = None
         self.diagnose: Callable[[str, HttpRequest], Mapping[str, Any]] | None = None
 
@@ -79,7 +79,19 @@ class Journal:
         """Write one line."""
         self._log({"at": _stamp(int(self._now())), "event": event, **facts})
 
-    def _skipped(self, about: tuple[str, ...], every_s: float) -> int | None:
+    def stop(self) -> None:
+        """Write the last lines."""
+        self.rest()
+        self.write("stopped")
+
+    def rest(self) -> None:
+        """Say how often what was left out since it was last told."""
+        for (event, carrier, reason), (_, skipped) in self._last.items():
+            if skipped:
+                self.write(event, carrier=carrier, reason=reason, more=skipped)
+        self._last.clear()
+
+    def _skipped(self, about: tuple[str, str, str], every_s: float) -> int | None:
         """Return how often this was left out since it was last told, or None when it is left out again."""
         now = self._now()
         last, skipped = self._last.get(about, (-every_s, 0))
@@ -87,7 +99,7 @@ class Journal:
             self._last[about] = (last, skipped + 1)
             return None
         if len(self._last) > 200:
-            self._last.clear()
+            self.rest()
         self._last[about] = (now, 0)
         return skipped
 
