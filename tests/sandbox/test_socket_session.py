@@ -209,7 +209,8 @@ def test_the_clients_buffer_is_filled_and_not_more(buffer_ms, ahead):
 
 
 def test_who_speaks_over_the_agent_clears_the_buffer():
-    script = ("This line is so long that somebody will surely interrupt it somewhere in its middle.", "Bye.")
+    # So long that it goes on even where the machine stands still for a while.
+    script = (" ".join(["This line is so long that somebody will surely interrupt it."] * 12), "Bye.")
 
     async def talk():
         async with joined(form={"clientBufferSizeMs": 30000}, agent_script=script) as (ultravox, call, client):
