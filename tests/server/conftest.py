@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.house import House, Ultravox, serving, ultravox_at
-
-
-@pytest.fixture(autouse=True)
-def untuned_collector() -> Iterator[None]:
-    """The server tunes the collector for a process of its own; the tests' process wants it as it was."""
-    import gc
-
-    before = gc.get_threshold()
-    yield
-    gc.unfreeze()
-    gc.set_threshold(*before)
 
 
 @pytest.fixture

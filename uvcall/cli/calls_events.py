@@ -37,9 +37,7 @@ def events(
 
     context: Context = ctx.obj
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
-    if sandbox:
-        context.meet_sandbox()
-    tools, subject = subject_of(context, id_)
+    tools, subject = subject_of(context, id_, sandbox=sandbox)
     found = tend.events(tools, subject, severity=severity.value, kind=kind)
     hidden = [_hidden(dict(event), lambda text: redact(text, out.secrets)) for event in found]
     if out.as_json:

@@ -27,9 +27,7 @@ def hangup(
 
     context: Context = ctx.obj
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
-    if sandbox:
-        context.meet_sandbox()
-    tools, subject = subject_of(context, id_)
+    tools, subject = subject_of(context, id_, sandbox=sandbox)
     done = hang_up(tools, subject)
     if out.as_json:
         out.json(_told(done))

@@ -41,13 +41,11 @@ def recording(
 
     context: Context = ctx.obj
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
-    if sandbox:
-        context.meet_sandbox()
     if output == "-" and (out.as_json or out.stdout.isatty()):
         raise UsageError(
             "a recording is no text for a terminal, nor JSON", hint="--output FILE, or pipe it on: -o - | …"
         )
-    tools, subject = subject_of(context, id_)
+    tools, subject = subject_of(context, id_, sandbox=sandbox)
     name = output or f"{subject.entry.attempt_id if subject.entry else call_of(tools, subject)}.wav"
     path = None if output == "-" else keep.free(name, "--output", force=force)
     try:

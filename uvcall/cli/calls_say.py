@@ -56,13 +56,11 @@ def say(
 
     context: Context = ctx.obj
     out = context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
-    if sandbox:
-        context.meet_sandbox()
     words = tend.checked_words(read_text(text, "TEXT", stdin=context.stdin))
     soon = tend.checked_urgency(speaker.value, urgency.value if urgency else None)
     if uninterruptible and speaker is Speaker.USER:
         raise UsageError("--uninterruptible is for words of the agent", hint="leave it out, or: --as agent")
-    tools, subject = subject_of(context, id_)
+    tools, subject = subject_of(context, id_, sandbox=sandbox)
     call_id = tend.say(tools, subject, words, speaker=speaker.value, urgency=soon, uninterruptible=uninterruptible)
     if out.as_json:
         out.json({"ultravox_call_id": call_id, "as": speaker.value, "urgency": soon, "text": words})

@@ -42,14 +42,12 @@ def transcript(
 
     context: Context = ctx.obj
     out = context.talk(as_json=json_, quiet=quiet, verbose=verbose)
-    if sandbox:
-        context.meet_sandbox()
     if out.as_json and (output is not None or form is not None):
         raise UsageError(
             "--json prints one array: --format and --output have no place", hint="--format jsonl --output FILE"
         )
     path = keep.free(output, "--output", force=force) if output not in {None, "-"} and output is not None else None
-    asked, subject = subject_of(context, id_)
+    asked, subject = subject_of(context, id_, sandbox=sandbox)
     said = [one for one in tend.messages(asked, subject) if tools or one.role in {"user", "agent"}]
     if out.as_json:
         out.json([as_json(message) for message in said])

@@ -36,11 +36,9 @@ def watch(
     """Watch a call."""
     context: Context = ctx.obj
     context.talk(as_json=as_json, quiet=quiet, verbose=verbose)
-    if sandbox:
-        context.meet_sandbox()
     codes = accepted_codes(expect, ok_codes)
     timeout_s = opt.duration(timeout, "--timeout") if timeout is not None else None
-    tools, subject = subject_of(context, id_)
+    tools, subject = subject_of(context, id_, sandbox=sandbox)
     record = _watched(context, tools, subject, timeout_s)
     show(context.out, record)
     return exit_code(record, expect, codes)

@@ -40,7 +40,7 @@ def last_place(state_dir: Path) -> str:
     except (OSError, OverflowError):
         pid = 0
     if not pid:
-        raise LocalError("no sandbox is running", hint="start one with uvcall sandbox serve, or name its --port")
+        raise LocalError("no sandbox is running", hint="start one with uvcall sandbox serve")
     return url
 
 

@@ -45,13 +45,21 @@ def tools_of(context: Context, desk: Desk | None = None) -> Tools:
     return Tools(context.journal(), asked, agents, desk or Desk(), lambda: datetime.now(UTC), answered)
 
 
-def subject_of(context: Context, text: str) -> tuple[Tools, Subject]:
+def subject_of(context: Context, text: str, *, sandbox: bool) -> tuple[Tools, Subject]:
     """Return who is asked, and the call that an id means.
 
+    Args:
+        context: This run.
+        text: The id.
+        sandbox: The running sandbox is asked in place of the vendors.
+
     Raises:
+        LocalError: No sandbox runs.
         UsageError: It means none, or several.
     """
     from uvcall.calls.subject import find
 
+    if sandbox:
+        context.meet_sandbox()
     tools = tools_of(context)
     return tools, find(tools, text)
